@@ -1,0 +1,189 @@
+"""The model bundle on disk: a folder with ``model.yaml`` and the weights it describes.
+
+This file alone knows the schema. Nothing in a bundle is pickled: YAML and safetensors only.
+"""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from wsss_perception.errors import BundleError, OntologyError
+from wsss_perception.features import Feature
+from wsss_perception.ontology import Ontology, ontology_from_dict
+
+SCHEMA = 1
+MODEL_FILE = "model.yaml"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Which sparse U-Net the weights are for.
+
+    Attributes:
+        name: a preset of ``networks.minkunet``.
+        width: factor on the preset's channels.
+    """
+
+    name: str
+    width: float = 1.0
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What ``model.yaml`` says of a model.
+
+    Attributes:
+        ontology: classes of the output.
+        network: the network the weights are for.
+        features: input features, in the network's order.
+        voxel_size: edge of a voxel in metres.
+        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres; None for no limit.
+        temperature: divides the logits so that the confidence is calibrated.
+        cameras: ``none``: images are not an input of the network.
+        input_statistics: of each feature's raw values in training: p01, p50, p99.
+        provenance: training recipe, data and metrics, for people to read.
+    """
+
+    ontology: Ontology
+    network: NetworkSpec
+    features: tuple[Feature, ...]
+    voxel_size: float
+    point_range: tuple[float, ...] | None = None
+    temperature: float = 1.0
+    cameras: str = "none"
+    input_statistics: dict[str, dict[str, float]] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle: its folder and what is in it."""
+
+    folder: Path
+    spec: ModelSpec
+
+    @property
+    def weights(self) -> Path:
+        """Path of the network's weights."""
+        return self.folder / WEIGHTS_FILE
+
+
+def write_bundle(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> Bundle:
+    """Writes a bundle, whole or not at all.
+
+    Args:
+        folder: where the bundle goes; an earlier bundle there is replaced.
+        spec: what the bundle says of the model.
+        files: content of each file beside ``model.yaml``; must hold the weights.
+
+    Raises:
+        BundleError: the folder holds something else, or cannot be written.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()) and not (folder / MODEL_FILE).exists():
+        raise BundleError(f"{folder}: not empty and not a model bundle; choose another folder")
+    data = _to_dict(spec)
+    data["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+            new = Path(scratch) / "new"
+            new.mkdir()
+            for name, content in {**files, MODEL_FILE: text.encode()}.items():
+                (new / name).write_bytes(content)
+            if folder.exists():
+                os.rename(folder, Path(scratch) / "old")
+            os.rename(new, folder)
+    except OSError as error:
+        raise BundleError(f"{folder}: cannot write the bundle: {error}") from error
+    return Bundle(folder, spec)
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Reads a bundle and checks its schema and the hash of every file.
+
+    Raises:
+        BundleError: what is missing, unknown or altered, and what to do about it.
+    """
+    folder = Path(folder)
+    path = folder / MODEL_FILE
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BundleError(
+            f"{folder}: not a model bundle ({error.strerror}: {path}); give the folder that "
+            "'wsss_training export' wrote"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path}: damaged: {error}") from error
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        version = data.get("schema") if isinstance(data, dict) else None
+        raise BundleError(f"{path}: schema {version} is not {SCHEMA}; export the model again")
+    spec = _from_dict(data, path)
+    files = data.get("files")
+    if not isinstance(files, dict) or WEIGHTS_FILE not in files:
+        raise BundleError(f"{path}: lists no {WEIGHTS_FILE}")
+    for name, digest in files.items():
+        _check_file(folder, name, digest)
+    return Bundle(folder, spec)
+
+
+def _check_file(folder: Path, name: str, digest: str) -> None:
+    if Path(name).name != name:
+        raise BundleError(f"{folder}: file name '{name}' leaves the bundle")
+    try:
+        content = (folder / name).read_bytes()
+    except OSError as error:
+        raise BundleError(f"{folder}: lists {name}, which cannot be read: {error}") from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise BundleError(
+            f"{folder / name}: its sha256 is not the one in {MODEL_FILE}: the file was changed "
+            "or cut short; copy or export the bundle again"
+        )
+
+
+def _to_dict(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "ontology": spec.ontology.to_dict(),
+        "network": asdict(spec.network),
+        "features": [asdict(feature) for feature in spec.features],
+        "voxel_size": spec.voxel_size,
+        "point_range": None if spec.point_range is None else list(spec.point_range),
+        "temperature": spec.temperature,
+        "cameras": spec.cameras,
+        "input_statistics": spec.input_statistics,
+        "provenance": spec.provenance,
+    }
+
+
+def _from_dict(data: dict[str, Any], path: Path) -> ModelSpec:
+    try:
+        point_range = data["point_range"]
+        spec = ModelSpec(
+            ontology=ontology_from_dict(data["ontology"], str(path)),
+            network=NetworkSpec(**data["network"]),
+            features=tuple(Feature(**feature) for feature in data["features"]),
+            voxel_size=float(data["voxel_size"]),
+            point_range=None if point_range is None else tuple(map(float, point_range)),
+            temperature=float(data["temperature"]),
+            cameras=data["cameras"],
+            input_statistics=dict(data["input_statistics"]),
+            provenance=dict(data["provenance"]),
+        )
+    except (KeyError, TypeError, ValueError, OntologyError) as error:
+        raise BundleError(
+            f"{path}: does not fit the schema: {type(error).__name__}: {error}"
+        ) from error
+    if spec.cameras != "none":
+        raise BundleError(f"{path}: cameras '{spec.cameras}' is not supported; known: none")
+    if not spec.voxel_size > 0 or not spec.temperature > 0 or not spec.features:
+        raise BundleError(f"{path}: voxel_size and temperature must be positive, features given")
+    return spec

@@ -1,0 +1,66 @@
+"""Network input of each point, computed alike in training and at run time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsss_perception.errors import MessageError
+from wsss_perception.frame import PointCloud
+
+GEOMETRIC = ("x", "y", "z", "range")
+"""Features computed from the coordinates; every other name is a channel of the cloud."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One input feature: ``(value - offset) * scale``.
+
+    Attributes:
+        name: ``x``, ``y``, ``z``, ``range`` (metres) or a channel of the cloud.
+        scale: factor that brings the feature to about -1..1.
+        offset: value that becomes 0.
+        fill: value to assume where a cloud lacks the channel; None makes that an error.
+    """
+
+    name: str
+    scale: float = 1.0
+    offset: float = 0.0
+    fill: float | None = None
+
+
+def point_features(cloud: PointCloud, features: tuple[Feature, ...]) -> NDArray[np.float32]:
+    """Computes the input features of all points -> float32 [N, F].
+
+    Raises:
+        MessageError: the cloud lacks a channel that has no fill value.
+    """
+    result = np.empty((len(cloud), len(features)), dtype=np.float32)
+    for column, feature in enumerate(features):
+        values = _values(cloud, feature)
+        np.subtract(values, np.float32(feature.offset), out=result[:, column])
+        result[:, column] *= np.float32(feature.scale)
+    return result
+
+
+def missing_channels(cloud: PointCloud, features: tuple[Feature, ...]) -> list[str]:
+    """Names of the channels that a cloud lacks."""
+    names = [feature.name for feature in features]
+    return [name for name in names if name not in GEOMETRIC and name not in cloud.channels]
+
+
+def _values(cloud: PointCloud, feature: Feature) -> NDArray[np.float32] | np.float32:
+    if feature.name == "range":
+        # not np.linalg.norm: that is several times slower on [N, 3]
+        return np.sqrt(np.einsum("ij,ij->i", cloud.xyz, cloud.xyz))
+    if feature.name in GEOMETRIC:
+        return cloud.xyz[:, GEOMETRIC.index(feature.name)]
+    if feature.name in cloud.channels:
+        return cloud.channels[feature.name]
+    if feature.fill is not None:
+        return np.float32(feature.fill)
+    raise MessageError(
+        f"the model needs the channel '{feature.name}'; the cloud has "
+        f"{sorted(cloud.channels) or 'no channels'}: publish it, name the field that holds it, "
+        "or use a model whose bundle declares a fill value"
+    )

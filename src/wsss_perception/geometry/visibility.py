@@ -1,0 +1,77 @@
+"""Which projected points a camera really sees."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def agrees_with_depth(
+    uv: NDArray[np.float64],
+    depth: NDArray[np.floating],
+    depth_image: NDArray[np.floating],
+    tolerance: float,
+) -> NDArray[np.bool_]:
+    """Tests projected points against a depth image.
+
+    Args:
+        uv: pixel coordinates [N, 2] inside the image.
+        depth: z of the points in the optical frame [N], metres.
+        depth_image: [H, W] in metres; 0 or less where unknown.
+        tolerance: largest difference in metres of a visible point.
+
+    Returns:
+        Whether each point [N] lies on the depth image's surface; never where depth is unknown.
+    """
+    column, row = _pixels(uv, depth_image.shape)
+    measured = depth_image[row, column]
+    return (measured > 0) & (np.abs(measured - depth) <= tolerance)
+
+
+def occluded(
+    uv: NDArray[np.float64],
+    depth: NDArray[np.floating],
+    cell: tuple[int, int] = (4, 6),
+    reach: int = 3,
+    margin: float = 0.5,
+    relative_margin: float = 0.1,
+) -> NDArray[np.bool_]:
+    """Hidden-point test at the camera's position, for a sparse cloud and no depth image.
+
+    A LiDAR beside the camera sees past the edges of near objects; what it sees there projects
+    onto the object. Such a point is enclosed: nearer points lie on both sides of it, left and
+    right or above and below. Nearer points on one side only are no reason: that is how a surface
+    seen at a grazing angle, or a point just outside an object's outline, looks.
+
+    Args:
+        uv: pixel coordinates [N, 2].
+        depth: z of the points in the optical frame [N], metres.
+        cell: width and height in pixels of the grid the nearest depths are kept in; about the
+            spacing of neighbouring points.
+        reach: how many cells to look to each side.
+        margin: how much nearer an occluder is at least, metres.
+        relative_margin: the same as a share of the point's depth; the larger one counts.
+
+    Returns:
+        Whether each point [N] is hidden.
+    """
+    if not len(uv):
+        return np.zeros(0, dtype=bool)
+    cells = np.floor((uv - uv.min(axis=0)) / np.array(cell)).astype(np.int64) + reach
+    width, height = cells.max(axis=0) + reach + 1
+    nearest = np.full((height, width), np.inf)
+    np.minimum.at(nearest, (cells[:, 1], cells[:, 0]), depth)
+    limit = depth - np.maximum(margin, relative_margin * depth)
+    column, row = cells.T
+
+    def nearer(rows: int, columns: int) -> NDArray[np.bool_]:
+        found = np.zeros(len(uv), dtype=bool)
+        for step in range(1, reach + 1):
+            found |= nearest[row + step * rows, column + step * columns] < limit
+        return found
+
+    return (nearer(0, -1) & nearer(0, 1)) | (nearer(-1, 0) & nearer(1, 0))
+
+
+def _pixels(uv: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+    column = np.clip(np.floor(uv[:, 0] + 0.5).astype(np.int64), 0, shape[1] - 1)
+    row = np.clip(np.floor(uv[:, 1] + 0.5).astype(np.int64), 0, shape[0] - 1)
+    return column, row

@@ -1,0 +1,1 @@
+"""Augmentations of training sweeps, one idea a file."""

@@ -1,0 +1,1 @@
+"""Dataset readers: every one yields the same Sample."""

@@ -1,0 +1,1 @@
+"""Learning methods: each composes losses into a LightningModule."""

@@ -1,0 +1,1 @@
+"""2D teachers: what is known of the pixels."""
