@@ -1,7 +1,7 @@
 """What all codecs share: stamps, headers and byte buffers of either kind of message."""
 
 import array
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,18 @@ def allocate(message_class: Any, size: int) -> tuple[Any, NDArray[np.uint8]]:
     Returns:
         The container, and its content as a writable array uint8 [size].
     """
-    if hasattr(message_class, "get_fields_and_field_types"):  # generated for rclpy
+    if _of_rclpy(message_class):
         container = array.array("B", [0]) * size
         return container, np.frombuffer(container or bytearray(), dtype=np.uint8)
     data = np.zeros(size, dtype=np.uint8)
     return data, data
+
+
+def float_sequence(message_class: Any, values: Iterable[float]) -> Any:
+    """Makes a sequence of float64 in the container its message class wants."""
+    numbers = array.array("d", values)
+    return numbers if _of_rclpy(message_class) else np.array(numbers, dtype=np.float64)
+
+
+def _of_rclpy(message_class: Any) -> bool:
+    return hasattr(message_class, "get_fields_and_field_types")
