@@ -5,22 +5,42 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss_perception.errors import DatasetError
+from wsss_perception.errors import DatasetError, GeometryError
 from wsss_perception.frame import PointCloud
-from wsss_perception.geometry import Camera, Matrix, make_transform
+from wsss_perception.geometry import Camera, Matrix, check_rigid, make_transform
 from wsss_training.data.sample import ImageSource, read_image_size
 
 LIDAR_FRAME = "velodyne"
+
+
+def subfolders(folder: Path, pattern: str = "*") -> list[str]:
+    """Names of a folder's subfolders that match a glob pattern, sorted."""
+    return sorted(path.name for path in folder.glob(pattern) if path.is_dir())
+
+
+def numbered_stems(folder: Path, suffix: str) -> list[str]:
+    """Stems of a folder's files ``<number><suffix>``, sorted.
+
+    Raises:
+        DatasetError: there are none, or one is not a number.
+    """
+    stems = sorted(path.stem for path in folder.glob(f"*{suffix}"))
+    if not stems:
+        raise DatasetError(f"{folder}: no {suffix} files; is this the dataset's folder?")
+    for stem in stems:
+        if not stem.isdecimal():
+            raise DatasetError(f"{folder / stem}{suffix}: the name is not a number; remove it")
+    return stems
 
 
 def read_sweep(path: Path, stamp: int) -> PointCloud:
     """Reads a Velodyne ``.bin`` file: float32 x, y, z, reflectance (0..1) per point.
 
     Raises:
-        DatasetError: the file is missing, or cut short.
+        DatasetError: the file is missing, empty or cut short.
     """
     data = _read_bytes(path)
-    if len(data) % 16:
+    if not data or len(data) % 16:
         raise DatasetError(
             f"{path}: {len(data)} bytes are not whole points of 16 bytes; the file is cut short: "
             "copy it again"
@@ -82,18 +102,50 @@ def calibration_entry(
     return entries[key].reshape(shape)
 
 
+def projection_entry(
+    entries: dict[str, NDArray[np.float64]], key: str, path: Path
+) -> NDArray[np.float64]:
+    """Takes a 3x4 projection matrix of a calibration file.
+
+    Raises:
+        DatasetError: as ``calibration_entry``, or the matrix is not one of a rectified camera.
+    """
+    projection = calibration_entry(entries, key, (3, 4), path)
+    focal = np.diag(projection)[:2]
+    if (focal <= 0).any() or not np.allclose(projection[2, :3], [0.0, 0.0, 1.0]):
+        raise DatasetError(f"{path}: '{key}' is not a projection matrix: {projection.tolist()}")
+    return projection
+
+
+def rigid_transform(rotation: NDArray, translation: NDArray, what: str) -> Matrix:
+    """Assembles a transform [4, 4] read from a file; ``what`` names file and key.
+
+    Raises:
+        DatasetError: the rotation is none.
+    """
+    transform = make_transform(rotation, translation)
+    try:
+        check_rigid(transform, what)
+    except GeometryError as error:
+        raise DatasetError(str(error)) from error
+    return transform
+
+
 def rectified_camera(
     projection: NDArray[np.float64], image: Path, T_reference_lidar: Matrix
 ) -> tuple[Camera, Matrix]:
     """Splits a 3x4 KITTI projection matrix into intrinsics and the camera's place.
 
     Args:
-        projection: P_i, from the rectified reference camera's frame to pixels of camera i.
+        projection: P_i [3, 4], from the rectified reference camera's frame to pixels of camera i.
         image: an image of camera i, for its size.
         T_reference_lidar: [4, 4], LiDAR points to the rectified reference camera's frame.
 
     Returns:
         Camera i, and T_camera_lidar [4, 4].
+
+    Raises:
+        DatasetError: the image cannot be read.
     """
     width, height = read_image_size(image)
     matrix = projection[:, :3].copy()

@@ -42,7 +42,7 @@ class ImageSource:
         try:
             with Image.open(self.path) as image:
                 pixels = np.asarray(image.convert("RGB"))
-        except OSError as error:
+        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damage
             raise DatasetError(f"{self.path}: image cannot be read: {error}") from error
         return View(self.name, self.camera, self.T_camera_lidar, pixels, self.stamp)
 

@@ -7,14 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.errors import DatasetError
-from wsss_perception.geometry import Matrix, invert, make_transform
+from wsss_perception.geometry import Matrix, invert
 from wsss_perception.ontology import load_ontology
 from wsss_training.data.kitti_files import (
     calibration_entry,
+    numbered_stems,
+    projection_entry,
     read_calibration,
     read_raw_labels,
     read_sweep,
     rectified_image,
+    rigid_transform,
+    subfolders,
 )
 from wsss_training.data.sample import ImageSource, Sample
 
@@ -35,6 +39,9 @@ class _Sequence:
 class SemanticKitti:
     """Sweeps of KITTI odometry sequences, with SemanticKITTI's labels where they are present.
 
+    A sweep is corrected for the car's motion and belongs to the moment its images were taken.
+    Poses map to the LiDAR's frame at the start of the sequence.
+
     Args:
         root: the folder that holds ``sequences``.
         sequences: names of sequences; all that are there by default.
@@ -54,7 +61,7 @@ class SemanticKitti:
         folder = Path(root) / "sequences"
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; root must hold 'sequences'")
-        names = sorted(p.name for p in folder.iterdir()) if sequences is None else sequences
+        names = subfolders(folder) if sequences is None else sequences
         self._cameras = cameras
         self._sequences = [self._open(folder / name) for name in names]
         self._index = [(s, stem) for s in self._sequences for stem in s.stems]
@@ -73,60 +80,65 @@ class SemanticKitti:
         number = int(stem)
         stamp = number * SWEEP_PERIOD_NS
         if sequence.times is not None:
-            stamp = round(_row(sequence.times, number, sequence.folder / "times.txt") * 1e9)
+            stamp = round(
+                float(_row(sequence.times, number, sequence.folder / "times.txt")[0]) * 1e9
+            )
         cloud = read_sweep(sequence.folder / "velodyne" / f"{stem}.bin", stamp)
-        labels = None
-        label_path = sequence.folder / "labels" / f"{stem}.label"
-        if label_path.parent.is_dir():
-            raw = read_raw_labels(label_path, len(cloud))
-            labels = self.ontology.labels_from_raw(raw, str(label_path))
-        pose = None
-        if sequence.poses is not None:
-            row = _row(sequence.poses, number, sequence.folder / "poses.txt").reshape(3, 4)
-            T_lidar_reference = invert(sequence.T_reference_lidar)
-            T_world_reference = make_transform(row[:, :3], row[:, 3])
-            pose = T_lidar_reference @ T_world_reference @ sequence.T_reference_lidar
         return Sample(
             self.sample_ids[index],
             sequence.folder.name,
             cloud,
-            self._images(sequence, stem, stamp),
-            pose,
-            labels,
+            _images(sequence, stem, stamp),
+            _pose(sequence, number),
+            self._labels(sequence, stem, len(cloud)),
         )
 
+    def _labels(self, sequence: _Sequence, stem: str, points: int) -> NDArray[np.uint8] | None:
+        path = sequence.folder / "labels" / f"{stem}.label"
+        if not path.parent.is_dir():
+            return None
+        return self.ontology.labels_from_raw(read_raw_labels(path, points), str(path))
+
     def _open(self, folder: Path) -> _Sequence:
-        stems = sorted(path.stem for path in (folder / "velodyne").glob("*.bin"))
-        if not stems:
-            raise DatasetError(f"{folder}: no sweeps in {folder / 'velodyne'}")
+        if not folder.is_dir():
+            there = ", ".join(subfolders(folder.parent)) or "none"
+            raise DatasetError(f"{folder}: no such sequence; there are: {there}")
         path = folder / "calib.txt"
         entries = read_calibration(path)
-        T_reference_lidar = np.vstack(
-            [calibration_entry(entries, "Tr", (3, 4), path), [0.0, 0.0, 0.0, 1.0]]
-        )
-        names = self._cameras or [
-            f"image_{k}" for k in range(4) if (folder / f"image_{k}").is_dir()
-        ]
-        projections = {
-            name: calibration_entry(entries, f"P{name.removeprefix('image_')}", (3, 4), path)
-            for name in names
-        }
+        Tr = calibration_entry(entries, "Tr", (3, 4), path)
+        names = subfolders(folder, "image_[0-3]") if self._cameras is None else self._cameras
+        keys = {name: f"P{name.removeprefix('image_')}" for name in names}
         return _Sequence(
             folder,
-            stems,
-            projections,
-            T_reference_lidar,
+            numbered_stems(folder / "velodyne", ".bin"),
+            {name: projection_entry(entries, key, path) for name, key in keys.items()},
+            rigid_transform(Tr[:, :3], Tr[:, 3], f"{path}: 'Tr'"),
             _read_table(folder / "poses.txt", 12),
             _read_table(folder / "times.txt", 1),
         )
 
-    def _images(self, sequence: _Sequence, stem: str, stamp: int) -> tuple[ImageSource, ...]:
-        images = []
-        for name, projection in sequence.projections.items():
-            path = sequence.folder / name / f"{stem}.png"
-            transform = sequence.T_reference_lidar
-            images.append(rectified_image(name, path, projection, transform, stamp))
-        return tuple(images)
+
+def _images(sequence: _Sequence, stem: str, stamp: int) -> tuple[ImageSource, ...]:
+    return tuple(
+        rectified_image(
+            name,
+            sequence.folder / name / f"{stem}.png",
+            projection,
+            sequence.T_reference_lidar,
+            stamp,
+        )
+        for name, projection in sequence.projections.items()
+    )
+
+
+def _pose(sequence: _Sequence, number: int) -> Matrix | None:
+    if sequence.poses is None:
+        return None
+    path = sequence.folder / "poses.txt"
+    row = _row(sequence.poses, number, path).reshape(3, 4)
+    T_world_reference = rigid_transform(row[:, :3], row[:, 3], f"{path}: line {number + 1}")
+    T_lidar_reference = invert(sequence.T_reference_lidar)
+    return T_lidar_reference @ T_world_reference @ sequence.T_reference_lidar
 
 
 def _read_table(path: Path, columns: int) -> NDArray[np.float64] | None:
@@ -134,11 +146,11 @@ def _read_table(path: Path, columns: int) -> NDArray[np.float64] | None:
         return None
     try:
         table = np.loadtxt(path, ndmin=2)
-    except ValueError as error:
-        raise DatasetError(f"{path}: not a table of numbers: {error}") from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: not a readable table of numbers: {error}") from error
     if table.shape[1] != columns or not np.isfinite(table).all():
         raise DatasetError(f"{path}: expected {columns} finite numbers a line")
-    return table if columns > 1 else table[:, 0]
+    return table
 
 
 def _row(table: NDArray[np.float64], number: int, path: Path) -> NDArray[np.float64]:
