@@ -1,0 +1,73 @@
+"""What the node tells of itself: rates, latency and counts, and each problem once in a while."""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from wsss_perception.ros.worker import Counters
+
+Clock = Callable[[], float]
+"""Seconds that only grow."""
+
+
+class Throttle:
+    """Lets a text through once a period; texts that differ in their numbers alone are one.
+
+    Args:
+        period: seconds.
+        clock: tells the time.
+    """
+
+    def __init__(self, period: float, clock: Clock = time.monotonic) -> None:
+        self._period = period
+        self._clock = clock
+        self._passed: dict[str, float] = {}
+
+    def __call__(self, text: str) -> bool:
+        """Returns whether the text may pass now."""
+        now = self._clock()
+        self._passed = {t: s for t, s in self._passed.items() if now - s < self._period}
+        key = re.sub(r"\d+", "0", text)
+        if key in self._passed:
+            return False
+        self._passed[key] = now
+        return True
+
+
+class Status:
+    """Sums up what happened between two reports.
+
+    Args:
+        counters: the node's counters.
+        clock: tells the time.
+    """
+
+    def __init__(self, counters: Counters, clock: Clock = time.monotonic) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._last, self._last_time = replace(counters), clock()
+        self._seconds: dict[str, float] = defaultdict(float)
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Adds the seconds a published cloud spent in each stage."""
+        for stage, value in seconds.items():
+            self._seconds[stage] += value
+
+    def report(self) -> str | None:
+        """Returns a line on the time since the last report; None where no cloud arrived in it."""
+        now, counters = self._clock(), replace(self._counters)
+        last, elapsed = self._last, now - self._last_time
+        seconds, self._seconds = self._seconds, defaultdict(float)
+        self._last, self._last_time = counters, now
+        arrived, published = counters.received - last.received, counters.published - last.published
+        if not arrived and not published:
+            return None
+        line = f"{arrived / elapsed:.1f} clouds/s in, {published / elapsed:.1f} out"
+        if published and seconds:
+            stages = ", ".join(
+                f"{stage} {1e3 * value / published:.0f}" for stage, value in seconds.items()
+            )
+            line += f"; {1e3 * sum(seconds.values()) / published:.0f} ms a cloud ({stages})"
+        return f"{line}; in all {counters}"
