@@ -20,6 +20,9 @@ SCHEMA = 1
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 
+_SEAL = b"sha256: "
+_ADVICE = "the file was changed or cut short; copy or export the bundle again"
+
 
 @dataclass(frozen=True)
 class NetworkSpec:
@@ -75,7 +78,7 @@ class Bundle:
 
 
 def write_bundle(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> Bundle:
-    """Writes a bundle, whole or not at all.
+    """Writes a bundle, whole or not at all: what fails leaves an earlier bundle as it was.
 
     Args:
         folder: where the bundle goes; an earlier bundle there is replaced.
@@ -83,24 +86,25 @@ def write_bundle(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> Bund
         files: content of each file beside ``model.yaml``; must hold the weights.
 
     Raises:
-        BundleError: the folder holds something else, or cannot be written.
+        BundleError: the folder holds something else or cannot be written, or what should go
+            into it is no bundle.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()) and not (folder / MODEL_FILE).exists():
-        raise BundleError(f"{folder}: not empty and not a model bundle; choose another folder")
-    data = _to_dict(spec)
-    data["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    for name in files:
+        _check_name(folder, name)
+    if WEIGHTS_FILE not in files or MODEL_FILE in files:
+        raise BundleError(f"{folder}: the files need {WEIGHTS_FILE}, and no {MODEL_FILE}")
+    model = _model_yaml(folder, spec, files)
     try:
+        if folder.exists() and any(folder.iterdir()) and not (folder / MODEL_FILE).exists():
+            raise BundleError(f"{folder}: not empty and not a model bundle; choose another folder")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             new = Path(scratch) / "new"
             new.mkdir()
-            for name, content in {**files, MODEL_FILE: text.encode()}.items():
+            for name, content in {**files, MODEL_FILE: model}.items():
                 (new / name).write_bytes(content)
-            if folder.exists():
-                os.rename(folder, Path(scratch) / "old")
-            os.rename(new, folder)
+            _swap(new, folder, Path(scratch) / "old")
     except OSError as error:
         raise BundleError(f"{folder}: cannot write the bundle: {error}") from error
     return Bundle(folder, spec)
@@ -115,17 +119,20 @@ def read_bundle(folder: str | Path) -> Bundle:
     folder = Path(folder)
     path = folder / MODEL_FILE
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = path.read_bytes()
+        data = yaml.safe_load(content)
     except OSError as error:
         raise BundleError(
             f"{folder}: not a model bundle ({error.strerror}: {path}); give the folder that "
             "'wsss_training export' wrote"
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise BundleError(f"{path}: damaged: {error}") from error
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         version = data.get("schema") if isinstance(data, dict) else None
         raise BundleError(f"{path}: schema {version} is not {SCHEMA}; export the model again")
+    if content != _sealed(content.rpartition(_SEAL)[0]):
+        raise BundleError(f"{path}: not as it was written: {_ADVICE}")
     spec = _from_dict(data, path)
     files = data.get("files")
     if not isinstance(files, dict) or WEIGHTS_FILE not in files:
@@ -135,18 +142,49 @@ def read_bundle(folder: str | Path) -> Bundle:
     return Bundle(folder, spec)
 
 
+def _swap(new: Path, folder: Path, old: Path) -> None:
+    """Puts a folder in the place of another, which moves to ``old``, or back on failure."""
+    replaces = folder.exists()
+    if replaces:
+        os.rename(folder, old)
+    try:
+        os.rename(new, folder)
+    except OSError:
+        if replaces:
+            os.rename(old, folder)
+        raise
+
+
+def _model_yaml(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> bytes:
+    data = _to_dict(spec)
+    data["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    try:
+        text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    except yaml.YAMLError as error:
+        raise BundleError(
+            f"{folder}: {MODEL_FILE} holds plain numbers, texts, lists and mappings only: {error}"
+        ) from error
+    return _sealed(text.encode())
+
+
+def _sealed(body: bytes) -> bytes:
+    """Ends ``model.yaml`` with a line that holds the sha256 of all lines above it."""
+    return body + _SEAL + hashlib.sha256(body).hexdigest().encode() + b"\n"
+
+
+def _check_name(folder: Path, name: Any) -> None:
+    if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
+        raise BundleError(f"{folder}: file name {name!r} leaves the bundle")
+
+
 def _check_file(folder: Path, name: str, digest: str) -> None:
-    if Path(name).name != name:
-        raise BundleError(f"{folder}: file name '{name}' leaves the bundle")
+    _check_name(folder, name)
     try:
         content = (folder / name).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{folder}: lists {name}, which cannot be read: {error}") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{folder}: lists {name!r}, which cannot be read: {error}") from error
     if hashlib.sha256(content).hexdigest() != digest:
-        raise BundleError(
-            f"{folder / name}: its sha256 is not the one in {MODEL_FILE}: the file was changed "
-            "or cut short; copy or export the bundle again"
-        )
+        raise BundleError(f"{folder / name}: its sha256 is not the one in {MODEL_FILE}: {_ADVICE}")
 
 
 def _to_dict(spec: ModelSpec) -> dict[str, Any]:
@@ -184,6 +222,8 @@ def _from_dict(data: dict[str, Any], path: Path) -> ModelSpec:
         ) from error
     if spec.cameras != "none":
         raise BundleError(f"{path}: cameras '{spec.cameras}' is not supported; known: none")
+    if spec.point_range is not None and len(spec.point_range) != 6:
+        raise BundleError(f"{path}: point_range needs 6 numbers, has {len(spec.point_range)}")
     if not spec.voxel_size > 0 or not spec.temperature > 0 or not spec.features:
         raise BundleError(f"{path}: voxel_size and temperature must be positive, features given")
     return spec

@@ -33,7 +33,7 @@ def point_features(cloud: PointCloud, features: tuple[Feature, ...]) -> NDArray[
     """Computes the input features of all points -> float32 [N, F].
 
     Raises:
-        MessageError: the cloud lacks a channel that has no fill value.
+        MessageError: the cloud lacks a channel that has no fill value, or one holds vectors.
     """
     result = np.empty((len(cloud), len(features)), dtype=np.float32)
     for column, feature in enumerate(features):
@@ -56,7 +56,13 @@ def _values(cloud: PointCloud, feature: Feature) -> NDArray[np.float32] | np.flo
     if feature.name in GEOMETRIC:
         return cloud.xyz[:, GEOMETRIC.index(feature.name)]
     if feature.name in cloud.channels:
-        return cloud.channels[feature.name]
+        values = cloud.channels[feature.name]
+        if values.ndim != 1:
+            raise MessageError(
+                f"the model needs one number a point as channel '{feature.name}'; the cloud's has "
+                f"the shape {list(values.shape)}"
+            )
+        return values
     if feature.fill is not None:
         return np.float32(feature.fill)
     raise MessageError(

@@ -88,9 +88,11 @@ class Ontology:
         table[list(self.ignored_raw_ids)] = UNKNOWN
         for label, ids in enumerate(self.raw_ids):
             table[list(ids)] = label
-        labels = table[np.asarray(raw, dtype=np.uint16)]
+        values = np.asarray(raw).astype(np.int64)
+        in_table = (values >= 0) & (values < len(table))
+        labels = np.where(in_table, table[np.where(in_table, values, 0)], -1)
         if (labels < 0).any():
-            strange = np.unique(np.asarray(raw)[labels < 0])[:8].tolist()
+            strange = np.unique(values[labels < 0])[:8].tolist()
             raise OntologyError(f"{where}: ids {strange} are not in ontology '{self.name}'")
         return labels.astype(np.uint8)
 
@@ -168,7 +170,7 @@ def load_mapping(name_or_path: str | Path, source: Ontology, target: Ontology) -
     table = np.full(256, UNKNOWN, dtype=np.uint8)
     for name, meaning in data["map"].items():
         if meaning is not None:
-            table[source.index(name)] = target.index(meaning)
+            table[source.index(name)] = target.index(str(meaning))
         else:
             source.index(name)
     return table
@@ -190,5 +192,5 @@ def _load_yaml(name_or_path: str | Path, folder: str) -> tuple[Any, str]:
             f"no file '{name_or_path}' in {folder}; shipped: {', '.join(names)}; "
             "a file of your own is given by its path, ending in .yaml"
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise OntologyError(f"{source}: not readable YAML: {error}") from error

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from wsss_perception.bundle import ModelSpec
 from wsss_perception.engines import Engine
 from wsss_perception.features import point_features
-from wsss_perception.frame import UNKNOWN, Frame, SemanticCloud
+from wsss_perception.frame import UNKNOWN, Frame, SemanticCloud, View
+from wsss_perception.geometry import visible_points
 from wsss_perception.voxels import voxelize
 
 
@@ -38,7 +39,9 @@ class Segmenter:
         self._engine = engine
 
     def __call__(self, frame: Frame) -> SemanticCloud:
-        """Segments a frame; points that are not finite or out of range are UNKNOWN.
+        """Segments a frame.
+
+        Points out of range, or with a coordinate or feature that is not finite, are UNKNOWN.
 
         Raises:
             MessageError: the cloud lacks a channel the model needs.
@@ -46,7 +49,9 @@ class Segmenter:
         cloud, spec = frame.cloud, self.spec
         start = time.perf_counter()
         features = point_features(cloud, spec.features)
-        grid = voxelize(cloud.xyz, spec.voxel_size, spec.point_range)
+        finite = np.isfinite(features).all(axis=1, keepdims=True)
+        xyz = np.where(finite, cloud.xyz, np.float32("nan"))  # one NaN would spread in the network
+        grid = voxelize(xyz, spec.voxel_size, spec.point_range)
         voxel_features = grid.mean(features)
         voxelized = time.perf_counter()
         if len(grid.coords):
@@ -58,7 +63,7 @@ class Segmenter:
         result = SemanticCloud(
             labels=grid.to_points(labels, UNKNOWN),
             confidence=grid.to_points(confidence, 0.0),
-            seen=np.zeros(len(cloud), dtype=np.uint8),
+            seen=count_views(cloud.xyz, frame.views),
         )
         done = time.perf_counter()
         self.timing = Timing(voxelized - start, computed - voxelized, done - computed)
@@ -68,9 +73,22 @@ class Segmenter:
 def classify(
     logits: NDArray[np.float32], temperature: float, min_confidence: float = 0.0
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Turns logits [V, C] into labels uint8 [V] and calibrated confidences float32 [V]."""
+    """Turns logits [V, C] into labels uint8 [V] and calibrated confidences float32 [V].
+
+    Voxels below ``min_confidence``, or with logits that are not finite, are UNKNOWN with
+    confidence 0.
+    """
     labels = logits.argmax(axis=1).astype(np.uint8)
     scaled = (logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature)
     confidence = 1.0 / np.exp(scaled).sum(axis=1)
-    labels[confidence < min_confidence] = UNKNOWN
-    return labels, confidence.astype(np.float32)
+    known = confidence >= min_confidence  # NaN is not
+    labels[~known] = UNKNOWN
+    return labels, np.where(known, confidence, 0.0).astype(np.float32)
+
+
+def count_views(xyz: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np.uint8]:
+    """Counts the views that see each point [N, 3] -> uint8 [N]."""
+    seen = np.zeros(len(xyz), dtype=np.uint8)
+    for view in views:
+        seen[visible_points(xyz, view.camera, view.T_camera_lidar)[0]] += 1
+    return seen

@@ -32,7 +32,8 @@ class VoxelGrid:
             return np.zeros((0, values.shape[1]), dtype=np.float32)
         sums = np.add.reduceat(values[self.order], self.starts, axis=0, dtype=np.float32)
         counts = np.diff(np.append(self.starts, len(self.order)))
-        return sums / counts[:, None].astype(np.float32)
+        sums /= counts[:, None]
+        return sums
 
     def to_points(self, values: NDArray, fill: float) -> NDArray:
         """Gives every point its voxel's value: [V, ...] -> [N, ...]; ``fill`` where it has none."""
@@ -58,11 +59,12 @@ def voxelize(
     """
     if not voxel_size > 0:
         raise ValueError(f"voxel_size must be positive, got {voxel_size}")
-    cells = np.floor(xyz * np.float32(1.0 / voxel_size))
+    with np.errstate(over="ignore", invalid="ignore"):  # inf and huge values are dropped below
+        cells = np.floor(xyz * np.float32(1.0 / voxel_size))
     # NaN compares false, so this drops points that are not finite as well
     inside = ((cells >= -_LIMIT) & (cells < _LIMIT)).all(axis=1)
     if point_range is not None:
-        low, high = np.float32(point_range[:3]), np.float32(point_range[3:])
+        low, high = np.array(point_range, dtype=np.float32).reshape(2, 3)
         inside &= ((xyz >= low) & (xyz < high)).all(axis=1)
     index = np.flatnonzero(inside)
     keys = _pack(cells[index])

@@ -12,7 +12,7 @@ from wsss_perception.geometry.transforms import (
     quaternion_from_matrix,
     transform_points,
 )
-from wsss_perception.geometry.visibility import agrees_with_depth, occluded
+from wsss_perception.geometry.visibility import agrees_with_depth, occluded, visible_points
 
 __all__ = [
     "Camera",
@@ -27,4 +27,5 @@ __all__ = [
     "occluded",
     "quaternion_from_matrix",
     "transform_points",
+    "visible_points",
 ]

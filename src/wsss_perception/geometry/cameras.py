@@ -98,7 +98,8 @@ class Camera:
             polynomial = [1.0, k["k1"], k["k2"], k["k3"], k["k4"]]
             theta_d = theta * _polynomial(polynomial, theta * theta)
             scale = np.where(radius > 1e-12, theta_d / radius, 1.0 / z)
-            valid = (theta < _turning_point(polynomial, [1.0])) & (np.hypot(radius, z) >= min_depth)
+            in_range = theta < min(_turning_point(polynomial, [1.0]), np.pi)  # pi: no direction
+            valid = in_range & (np.hypot(radius, z) >= min_depth)
             return np.stack([x * scale, y * scale], axis=1), valid
         x, y = x / z, y / z
         r2 = x * x + y * y
@@ -113,11 +114,13 @@ class Camera:
 
 
 def _polynomial(coefficients: list[float], r2: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.polynomial.polynomial.polyval(r2, coefficients)
+    return np.polynomial.polynomial.polyval(r2, np.array(coefficients))
 
 
 def _turning_point(numerator: list[float], denominator: list[float]) -> float:
     """Radius at which ``r * numerator(r^2) / denominator(r^2)`` stops growing, or infinity.
+
+    That is the first root of its slope or of its denominator.
 
     Beyond it the polynomial folds back and would place points far outside the field of view
     on the image.
@@ -128,6 +131,7 @@ def _turning_point(numerator: list[float], denominator: list[float]) -> float:
     d[::2] = denominator
     poly = np.polynomial.polynomial
     slope = poly.polysub(poly.polymul(poly.polyder(n), d), poly.polymul(n, poly.polyder(d)))
-    roots = poly.polyroots(np.trim_zeros(slope, "b"))
+    slopes = poly.polyroots(np.trim_zeros(slope, "b"))
+    roots = np.append(slopes, poly.polyroots(np.trim_zeros(d, "b")))
     real = roots[(np.abs(roots.imag) < 1e-9) & (roots.real > 1e-9)].real
     return float(real.min()) if real.size else float("inf")

@@ -91,8 +91,10 @@ class TransformTree:
         This compensates ego-motion between, say, a sweep and an image taken 50 ms later.
 
         Args:
-            target: frame to map into, at ``target_stamp`` (nanoseconds).
-            source: frame to map from, at ``source_stamp`` (nanoseconds).
+            target: frame to map into.
+            target_stamp: its time, nanoseconds.
+            source: frame to map from.
+            source_stamp: its time, nanoseconds.
             fixed: a frame that does not move over time, such as ``map`` or ``odom``.
 
         Raises:

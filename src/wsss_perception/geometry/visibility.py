@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss_perception.geometry.cameras import Camera
+from wsss_perception.geometry.transforms import Matrix, transform_points
+
 
 def agrees_with_depth(
     uv: NDArray[np.float64],
@@ -42,7 +45,7 @@ def occluded(
     seen at a grazing angle, or a point just outside an object's outline, looks.
 
     Args:
-        uv: pixel coordinates [N, 2].
+        uv: pixel coordinates [N, 2] inside the image.
         depth: z of the points in the optical frame [N], metres.
         cell: width and height in pixels of the grid the nearest depths are kept in; about the
             spacing of neighbouring points.
@@ -69,6 +72,28 @@ def occluded(
         return found
 
     return (nearer(0, -1) & nearer(0, 1)) | (nearer(-1, 0) & nearer(1, 0))
+
+
+def visible_points(
+    xyz: NDArray[np.floating], camera: Camera, T_camera_lidar: Matrix, min_depth: float = 1.0
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Finds the points that a camera sees: on the image, and not hidden by nearer points.
+
+    Args:
+        xyz: points [N, 3] in the LiDAR frame, metres; may hold NaN or infinite points.
+        camera: the camera.
+        T_camera_lidar: [4, 4], maps the points to the camera's optical frame.
+        min_depth: nearer points are on the vehicle or in the camera's blind spot; metres.
+
+    Returns:
+        Indices [M] of the visible points, ascending, and their pixel coordinates [M, 2].
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        points = transform_points(T_camera_lidar, xyz.astype(np.float64))
+    uv, inside = camera.project(points, min_depth)
+    index = np.flatnonzero(inside)
+    index = index[~occluded(uv[index], points[index, 2])]
+    return index, uv[index]
 
 
 def _pixels(uv: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:
