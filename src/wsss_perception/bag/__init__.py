@@ -1,0 +1,16 @@
+"""rosbag2 in, rosbag2 out, with no ROS: reading, writing whole bags, segmenting, cameras."""
+
+from wsss_perception.bag.cameras import BagCameras
+from wsss_perception.bag.reader import Bag, Message, open_bag
+from wsss_perception.bag.segment import BagCounts, segment_bag
+from wsss_perception.bag.writer import BagWriter
+
+__all__ = [
+    "Bag",
+    "BagCameras",
+    "BagCounts",
+    "BagWriter",
+    "Message",
+    "open_bag",
+    "segment_bag",
+]

@@ -1,0 +1,178 @@
+"""Bag in, bag out: every message copied, semantic clouds added."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rosbags.interfaces import Connection
+
+from wsss_perception.bag.reader import Bag, Message, open_bag
+from wsss_perception.bag.writer import BagWriter
+from wsss_perception.errors import BagError, MessageError
+from wsss_perception.frame import Frame, PointCloud, SemanticCloud
+from wsss_perception.messages import point_cloud2
+from wsss_perception.progress import Progress
+from wsss_perception.segmenter import Segmenter
+
+POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
+SEMANTIC_TOPIC = "semantic_points"
+
+_MAX_WARNINGS = 5
+_log = logging.getLogger(__name__)
+
+Observer = Callable[[PointCloud, SemanticCloud, int], None]
+"""Called with every cloud, its result and its receive time in nanoseconds."""
+
+
+@dataclass
+class BagCounts:
+    """What became of a bag's clouds.
+
+    Attributes:
+        clouds: clouds segmented.
+        points: points in them.
+        failed: clouds that could not be decoded or segmented.
+    """
+
+    clouds: int = 0
+    points: int = 0
+    failed: int = 0
+
+
+def segment_bag(
+    source: str | Path,
+    target: str | Path,
+    segmenter: Segmenter,
+    points_topic: str | None = None,
+    intensity_scale: float = 1.0,
+    observer: Observer | None = None,
+) -> BagCounts:
+    """Copies a bag and adds a semantic cloud for every cloud of a topic.
+
+    All messages are copied as they are (bytes, receive time, topic, type, QoS). The result goes
+    to ``semantic_points`` in the namespace of the points, with the cloud's header and receive
+    time. A cloud that cannot be decoded is warned of, and only its result is missing.
+
+    Args:
+        source: the bag.
+        target: folder of the new bag, written whole or not at all, in the source's storage.
+        segmenter: labels the clouds.
+        points_topic: topic of the clouds; by default the only one there is.
+        intensity_scale: factor that brings the sensor's intensities to 0..1.
+        observer: called with every cloud, its result and its receive time.
+
+    Raises:
+        BagError: no such topic or several to choose from, a damaged source, a target that exists
+            or cannot be written, or not one cloud that could be segmented.
+    """
+    with open_bag(source) as bag:
+        points = choose_points(bag, points_topic)
+        topic = semantic_topic(points.topic)
+        if bag.on_topic(topic):
+            raise BagError(f"{bag.path}: has a topic {topic} already; give the bag before that")
+        clouds = [c for c in bag.of_type(POINT_CLOUD) if c.topic == points.topic]
+        with BagWriter(target, bag.storage, bag.typestore) as writer:
+            job = _Job(bag, segmenter, intensity_scale, observer)
+            copies = _copy_topics(bag, writer)
+            qos = points.ext.offered_qos_profiles  # type: ignore[union-attr]
+            output = writer.add_topic(topic, POINT_CLOUD, qos[0] if qos else None)
+            with Progress("clouds", sum(c.msgcount for c in clouds)) as progress:
+                for message in bag.messages():
+                    copy = copies[_key(message.connection)]
+                    writer.write_raw(copy, message.received, message.data)
+                    if message.connection in clouds:
+                        result = job.segment(message)
+                        if result is not None:
+                            writer.write(output, message.received, result)
+                        progress.step()
+            job.check()
+    return job.counts
+
+
+def choose_points(bag: Bag, topic: str | None) -> Connection:
+    """Returns the connection of the clouds to segment.
+
+    Raises:
+        BagError: there is no PointCloud2 topic, not the one asked for, or several.
+    """
+    found = {c.topic: c for c in bag.of_type(POINT_CLOUD)}
+    if topic is not None and topic in found:
+        return found[topic]
+    if not found:
+        topics = sorted({f"{c.topic} ({c.msgtype})" for c in bag.connections})
+        raise BagError(
+            f"{bag.path}: has no {POINT_CLOUD} topic; its topics: {', '.join(topics) or 'none'}"
+        )
+    names = ", ".join(sorted(found))
+    if topic is not None:
+        raise BagError(f"{bag.path}: has no clouds on {topic}; they are on: {names}")
+    if len(found) > 1:
+        raise BagError(f"{bag.path}: clouds on several topics: {names}; name one of them")
+    return next(iter(found.values()))
+
+
+def semantic_topic(points_topic: str) -> str:
+    """Returns ``semantic_points`` in the namespace of the points' topic."""
+    return f"{points_topic.rpartition('/')[0]}/{SEMANTIC_TOPIC}"
+
+
+class _Job:
+    """Segments one message after the other and counts."""
+
+    def __init__(
+        self, bag: Bag, segmenter: Segmenter, intensity_scale: float, observer: Observer | None
+    ) -> None:
+        self.counts = BagCounts()
+        self._bag = bag
+        self._segmenter = segmenter
+        self._palette = segmenter.spec.ontology.palette()
+        self._channels = [feature.name for feature in segmenter.spec.features]
+        self._intensity_scale = intensity_scale
+        self._observer = observer
+        self._last_error = ""
+
+    def segment(self, message: Message) -> object | None:
+        """Returns the semantic cloud of a serialized cloud; None, counted, where it failed."""
+        try:
+            received = self._bag.deserialize(message)
+            cloud = point_cloud2.decode(received, self._channels, self._intensity_scale)
+            semantic = self._segmenter(Frame(cloud))
+            result = point_cloud2.encode_semantic(received, semantic, self._palette)
+        except MessageError as error:
+            self._fail(str(error))
+            return None
+        self.counts.clouds += 1
+        self.counts.points += len(cloud)
+        if self._observer is not None:
+            self._observer(cloud, semantic, message.received)
+        return result
+
+    def check(self) -> None:
+        """Raises BagError if there is not one result."""
+        if not self.counts.clouds:
+            raise BagError(
+                f"{self._bag.path}: none of its {self.counts.failed} clouds could be segmented"
+                + (f"; the last: {self._last_error}" if self._last_error else "")
+            )
+
+    def _fail(self, reason: str) -> None:
+        self.counts.failed += 1
+        self._last_error = reason
+        if self.counts.failed <= _MAX_WARNINGS:
+            _log.warning("left without labels: %s", reason)
+        if self.counts.failed == _MAX_WARNINGS:
+            _log.warning("more clouds left without labels are only counted")
+
+
+def _copy_topics(bag: Bag, writer: BagWriter) -> dict[tuple, Connection]:
+    """Adds the bag's topics to the new one; parts of a split bag may repeat them."""
+    copies: dict[tuple, Connection] = {}
+    for connection in bag.connections:
+        if _key(connection) not in copies:
+            copies[_key(connection)] = writer.copy_topic(connection)
+    return copies
+
+
+def _key(connection: Connection) -> tuple:
+    return connection.topic, connection.msgtype, str(connection.ext)

@@ -1,0 +1,39 @@
+"""One line on stderr that says how far a command is."""
+
+import sys
+import time
+
+_INTERVAL = 0.2  # seconds between updates
+
+
+class Progress:
+    """Counts steps of a known total, as a context manager; shows them only on a terminal.
+
+    Args:
+        what: what is counted, such as ``clouds``.
+        total: number of steps.
+    """
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what = what
+        self._total = total
+        self._done = 0
+        self._start = time.monotonic()
+        self._shown = 0.0
+
+    def step(self) -> None:
+        """Counts one step."""
+        self._done += 1
+        now = time.monotonic()
+        if sys.stderr.isatty() and (now - self._shown > _INTERVAL or self._done == self._total):
+            self._shown = now
+            rate = self._done / max(now - self._start, 1e-9)
+            line = f"{self._done}/{self._total} {self._what}, {rate:.1f}/s"
+            print(f"\r{line:<60}", end="", file=sys.stderr, flush=True)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            print(file=sys.stderr)
