@@ -74,7 +74,7 @@ class Camera:
             distorted, valid = self._distort(points, min_depth)
             uv = distorted @ self.matrix[:2, :2].T + self.matrix[:2, 2]
             inside = (uv >= -0.5) & (uv < np.array([self.width, self.height]) - 0.5)
-        return uv, valid & inside.all(axis=1)
+        return uv, valid & inside.all(axis=1) & np.isfinite(points).all(axis=1)
 
     def scaled(self, factor: float) -> "Camera":
         """Returns the camera of the same image resized by ``factor``."""

@@ -48,7 +48,8 @@ def occluded(
         uv: pixel coordinates [N, 2] inside the image.
         depth: z of the points in the optical frame [N], metres.
         cell: width and height in pixels of the grid the nearest depths are kept in; about the
-            spacing of neighbouring points.
+            spacing of neighbouring points. Half the height is used to look left and right, so
+            that rows of far ground, each nearer than the one above, do not share a cell.
         reach: how many cells to look to each side.
         margin: how much nearer an occluder is at least, metres.
         relative_margin: the same as a share of the point's depth; the larger one counts.
@@ -58,20 +59,30 @@ def occluded(
     """
     if not len(uv):
         return np.zeros(0, dtype=bool)
-    cells = np.floor((uv - uv.min(axis=0)) / np.array(cell)).astype(np.int64) + reach
-    width, height = cells.max(axis=0) + reach + 1
-    nearest = np.full((height, width), np.inf)
-    np.minimum.at(nearest, (cells[:, 1], cells[:, 0]), depth)
     limit = depth - np.maximum(margin, relative_margin * depth)
-    column, row = cells.T
+    width, height = cell
+    sideways = _enclosed(uv, depth, limit, (width, height / 2), (0, 1), reach)
+    return sideways | _enclosed(uv, depth, limit, cell, (1, 0), reach)
 
-    def nearer(rows: int, columns: int) -> NDArray[np.bool_]:
-        found = np.zeros(len(uv), dtype=bool)
-        for step in range(1, reach + 1):
-            found |= nearest[row + step * rows, column + step * columns] < limit
-        return found
 
-    return (nearer(0, -1) & nearer(0, 1)) | (nearer(-1, 0) & nearer(1, 0))
+def _enclosed(
+    uv: NDArray[np.float64],
+    depth: NDArray[np.floating],
+    limit: NDArray[np.floating],
+    cell: tuple[float, float],
+    step: tuple[int, int],
+    reach: int,
+) -> NDArray[np.bool_]:
+    """Whether points nearer than ``limit`` lie on both sides of each point, along (row, column)."""
+    column, row = (np.floor((uv - uv.min(axis=0)) / cell).astype(np.int64) + reach).T
+    nearest = np.full((row.max() + reach + 1, column.max() + reach + 1), np.inf)
+    np.minimum.at(nearest, (row, column), depth)
+    sides = np.zeros((2, len(uv)), dtype=bool)
+    for distance in range(1, reach + 1):
+        rows, columns = distance * step[0], distance * step[1]
+        sides[0] |= nearest[row - rows, column - columns] < limit
+        sides[1] |= nearest[row + rows, column + columns] < limit
+    return sides.all(axis=0)
 
 
 def visible_points(

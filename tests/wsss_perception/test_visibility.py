@@ -1,0 +1,73 @@
+import numpy as np
+
+from wsss_perception.geometry import Camera, agrees_with_depth, occluded, visible_points
+
+CAMERA = Camera(640, 480, np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]]))
+
+
+def raster(columns, rows, depth):
+    u, v = np.meshgrid(columns, rows)
+    uv = np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float64)
+    return uv, np.full(len(uv), float(depth))
+
+
+def plate_and(points, depth):
+    """A plate 5 m away that covers pixels 200..300 x 100..200, and points behind it."""
+    uv, plate = raster(np.arange(200, 301, 4), np.arange(100, 201, 6), 5.0)
+    points = np.asarray(points, dtype=np.float64)
+    hidden = occluded(np.vstack([points, uv]), np.append(np.full(len(points), depth), plate))
+    return hidden[: len(points)], hidden[len(points) :]
+
+
+def test_point_enclosed_by_a_near_plate_is_hidden():
+    hidden, plate = plate_and([[250, 150], [238, 171]], depth=12.0)
+    assert hidden.all()
+    assert not plate.any()
+
+
+def test_point_beside_the_plates_outline_is_seen():
+    hidden, _ = plate_and([[306, 150], [194, 150], [250, 206], [250, 94]], depth=12.0)
+    assert not hidden.any()
+
+
+def test_point_little_behind_the_plate_is_on_its_surface():
+    hidden, _ = plate_and([[250, 150]], depth=5.3)
+    assert not hidden.any()
+
+
+def test_ground_at_grazing_angle_is_seen():
+    """Rows of ground 1.7 m below the camera: each row is nearer than the one above it."""
+    rows = np.arange(246, 480, 2)
+    uv, _ = raster(np.arange(0, 640, 4), rows, 1.0)
+    depth = 1.7 * 500 / (uv[:, 1] - 240)
+    assert not occluded(uv, depth).any()
+
+
+def test_occluded_takes_no_points():
+    assert occluded(np.zeros((0, 2)), np.zeros(0)).shape == (0,)
+
+
+def test_agrees_with_depth_within_tolerance_and_where_known():
+    image = np.zeros((4, 5), dtype=np.float32)
+    image[1, 2] = 3.0
+    uv = np.array([[2.0, 1.0], [2.4, 0.6], [2.0, 1.0], [2.6, 1.0], [0.0, 0.0]])
+    depth = np.array([3.0, 3.04, 3.06, 3.0, 0.0])
+    agrees = agrees_with_depth(uv, depth, image, tolerance=0.05)
+    np.testing.assert_array_equal(agrees, [True, True, False, False, False])
+
+
+def test_visible_points_are_on_the_image_and_in_front():
+    T_camera_lidar = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+    near = np.stack(np.meshgrid([4.0], np.arange(-1, 1, 0.04), np.arange(-1, 1, 0.05)), axis=-1)
+    special = [
+        [8.0, 0, 0],
+        [8.0, 4.0, 0],
+        [-8.0, 0, 0],
+        [np.nan, 0, 0],
+        [np.inf, 0, 0],
+        [0.5, 0, 0],
+    ]
+    xyz = np.vstack([special, near.reshape(-1, 3)]).astype(np.float32)
+    index, uv = visible_points(xyz, CAMERA, T_camera_lidar)
+    np.testing.assert_array_equal(index, [1, *range(6, len(xyz))])
+    np.testing.assert_allclose(uv[0], [320 - 500 * 0.5, 240], atol=1e-4)
