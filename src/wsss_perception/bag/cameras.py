@@ -4,8 +4,9 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 
 from wsss_perception.bag.reader import Bag, Message
@@ -19,21 +20,31 @@ from wsss_perception.messages.common import stamp_to_ns
 TOLERANCE_NS = 50_000_000
 """Farthest an image's stamp may be from the cloud's."""
 
-_SEARCH_NS = 1_000_000_000  # an image may be received this much before or after its cloud
 _FIXED_FRAMES = ("odom", "map", "world")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Camera:
-    """A camera of the bag: how it looks, and its place if a calibration file gave it."""
+    """A camera of the bag.
+
+    Attributes:
+        name: the namespace of its topics.
+        images: the topic of its images.
+        camera: intrinsics of the images.
+        frame_id: optical frame, to look up in TF.
+        rectification: [4, 4], from the optical frame to that of the images.
+        T_camera_lidar: extrinsics of the calibration file; None for those of TF.
+        times: int64 [images, 2], stamp and receive time of each image in nanoseconds.
+    """
 
     name: str
     images: Connection
     camera: Camera
     frame_id: str
-    rectification: Matrix | None = None
-    T_camera_lidar: Matrix | None = None
+    rectification: Matrix
+    T_camera_lidar: Matrix | None
+    times: NDArray[np.int64]
 
 
 class BagCameras:
@@ -45,7 +56,7 @@ class BagCameras:
     frame (odom, map or world) is known. What cannot be placed is left out, with one warning.
 
     Args:
-        bag: the open bag.
+        bag: the open bag, which must stay open and be used for nothing else.
         calibration: path of a calibration file; None for TF alone.
 
     Raises:
@@ -64,63 +75,59 @@ class BagCameras:
                 self._warn(name, "the calibration file names it, but the bag has no images of it")
         self._tree = _read_transforms(bag) if self._cameras else TransformTree()
 
-    def views(self, cloud: PointCloud, received: int) -> tuple[View, ...]:
-        """Returns the views of a cloud: of each camera the nearest image within TOLERANCE_NS.
-
-        Args:
-            cloud: the cloud, with its stamp and frame.
-            received: its receive time in nanoseconds, around which the images are looked for.
-        """
-        found = (self._view(camera, cloud, received) for camera in self._cameras)
+    def views(self, cloud: PointCloud) -> tuple[View, ...]:
+        """Returns the views of a cloud: of each camera the nearest image within TOLERANCE_NS."""
+        found = (self._view(camera, cloud) for camera in self._cameras)
         return tuple(view for view in found if view is not None)
 
     def _open(self, images: Connection, given: dict[str, CameraCalibration]) -> _Camera | None:
         name = _namespace(images).lstrip("/")
+        times = _image_times(self._bag, images)
         match = next((entry for key, entry in given.items() if _is_named(name, key)), None)
         if match is not None:
-            return _Camera(name, images, match.camera, "", None, match.T_camera_lidar)
+            place = match.T_camera_lidar
+            return _Camera(name, images, match.camera, "", np.eye(4), place, times)
         infos = self._bag.on_topic(f"{_namespace(images)}/camera_info")
         message = next(self._bag.messages(infos), None)
         if message is None:
             self._warn(name, "no camera_info beside its images, and no calibration file names it")
             return None
+        is_rectified = "/image_rect" in images.topic
         try:
             info = self._bag.deserialize(message)
-            is_rectified = "/image_rect" in images.topic
-            turn = camera_info.rectification(info) if is_rectified else None
+            turn = camera_info.rectification(info) if is_rectified else np.eye(4)
             camera = camera_info.decode(info, is_rectified)
         except MessageError as error:
             self._warn(name, str(error))
             return None
-        return _Camera(name, images, camera, info.header.frame_id.lstrip("/"), turn)
+        frame = info.header.frame_id.lstrip("/")
+        return _Camera(name, images, camera, frame, turn, None, times)
 
-    def _view(self, camera: _Camera, cloud: PointCloud, received: int) -> View | None:
+    def _view(self, camera: _Camera, cloud: PointCloud) -> View | None:
+        distances = np.abs(camera.times[:, 0] - cloud.stamp)
+        if not distances.size or distances.min() > TOLERANCE_NS:
+            return None
+        stamp, received = camera.times[distances.argmin()].tolist()
         try:
-            nearest = self._nearest_image(camera.images, cloud.stamp, received)
-            if nearest is None:
-                return None
-            stamp = stamp_to_ns(nearest.header.stamp)
             pose = self._pose(camera, stamp, cloud)
-            pixels = image.decode(nearest)
+            pixels = self._pixels(camera.images, stamp, received)
         except (MessageError, GeometryError) as error:
             self._warn(camera.name, str(error))
             return None
-        if pixels.shape[:2] != (camera.camera.height, camera.camera.width):
+        intrinsics = camera.camera
+        if pixels.shape[:2] != (intrinsics.height, intrinsics.width):
             size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-            expected = f"{camera.camera.width} x {camera.camera.height}"
+            expected = f"{intrinsics.width} x {intrinsics.height}"
             self._warn(camera.name, f"its images are {size}, its calibration is for {expected}")
             return None
-        return View(camera.name, camera.camera, pose, pixels, stamp)
+        return View(camera.name, intrinsics, pose, pixels, stamp)
 
-    def _nearest_image(self, images: Connection, stamp: int, received: int) -> Any:
-        start, stop = max(received - _SEARCH_NS, 0), received + _SEARCH_NS
-        best, best_distance = None, TOLERANCE_NS + 1
-        for message in self._bag.messages([images], start, stop):
+    def _pixels(self, images: Connection, stamp: int, received: int) -> NDArray[np.uint8]:
+        for message in self._bag.messages([images], received, received + 1):
             candidate = self._bag.deserialize(message)
-            distance = abs(stamp_to_ns(candidate.header.stamp) - stamp)
-            if distance < best_distance:
-                best, best_distance = candidate, distance
-        return best
+            if stamp_to_ns(candidate.header.stamp) == stamp:
+                return image.decode(candidate)
+        raise MessageError(f"{images.topic}: the image of {stamp} ns cannot be read again")
 
     def _pose(self, camera: _Camera, stamp: int, cloud: PointCloud) -> Matrix:
         """Returns T_camera_lidar at the two stamps."""
@@ -134,7 +141,7 @@ class BagCameras:
                 pose = tree.lookup_between(camera.frame_id, stamp, lidar, cloud.stamp, fixed)
         if pose is None:
             pose = tree.lookup(camera.frame_id, lidar, cloud.stamp)
-        return pose if camera.rectification is None else camera.rectification @ pose
+        return camera.rectification @ pose
 
     def _warn(self, camera: str, reason: str) -> None:
         if camera not in self._warned:
@@ -165,6 +172,15 @@ def _namespace(images: Connection) -> str:
 def _is_named(camera: str, name: str) -> bool:
     """Whether a calibration file's name means a camera: all of its namespace, or the last part."""
     return name.strip("/") in (camera, camera.rpartition("/")[2])
+
+
+def _image_times(bag: Bag, images: Connection) -> NDArray[np.int64]:
+    """Returns stamp and receive time of all images of a topic, int64 [images, 2]."""
+    times = []
+    for message in bag.messages([images]):
+        with suppress(MessageError):  # a damaged image is one image less
+            times.append((stamp_to_ns(bag.deserialize(message).header.stamp), message.received))
+    return np.array(times, dtype=np.int64).reshape(-1, 2)
 
 
 def _read_transforms(bag: Bag) -> TransformTree:

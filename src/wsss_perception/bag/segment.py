@@ -7,10 +7,11 @@ from pathlib import Path
 
 from rosbags.interfaces import Connection
 
+from wsss_perception.bag.cameras import BagCameras
 from wsss_perception.bag.reader import Bag, Message, open_bag
 from wsss_perception.bag.writer import BagWriter
 from wsss_perception.errors import BagError, MessageError
-from wsss_perception.frame import Frame, PointCloud, SemanticCloud
+from wsss_perception.frame import Frame, SemanticCloud
 from wsss_perception.messages import point_cloud2
 from wsss_perception.progress import Progress
 from wsss_perception.segmenter import Segmenter
@@ -21,8 +22,8 @@ SEMANTIC_TOPIC = "semantic_points"
 _MAX_WARNINGS = 5
 _log = logging.getLogger(__name__)
 
-Observer = Callable[[PointCloud, SemanticCloud, int], None]
-"""Called with every cloud, its result and its receive time in nanoseconds."""
+Observer = Callable[[Frame, SemanticCloud], None]
+"""Called with every frame and its result."""
 
 
 @dataclass
@@ -46,6 +47,7 @@ def segment_bag(
     segmenter: Segmenter,
     points_topic: str | None = None,
     intensity_scale: float = 1.0,
+    calibration: str | Path | None = None,
     observer: Observer | None = None,
 ) -> BagCounts:
     """Copies a bag and adds a semantic cloud for every cloud of a topic.
@@ -60,20 +62,22 @@ def segment_bag(
         segmenter: labels the clouds.
         points_topic: topic of the clouds; by default the only one there is.
         intensity_scale: factor that brings the sensor's intensities to 0..1.
-        observer: called with every cloud, its result and its receive time.
+        calibration: calibration file of the cameras; by default they are placed by TF.
+        observer: called with every frame and its result.
 
     Raises:
         BagError: no such topic or several to choose from, a damaged source, a target that exists
             or cannot be written, or not one cloud that could be segmented.
     """
-    with open_bag(source) as bag:
+    with open_bag(source) as bag, open_bag(source) as images:
         points = choose_points(bag, points_topic)
         topic = semantic_topic(points.topic)
         if bag.on_topic(topic):
             raise BagError(f"{bag.path}: has a topic {topic} already; give the bag before that")
+        cameras = BagCameras(images, calibration)
         clouds = [c for c in bag.of_type(POINT_CLOUD) if c.topic == points.topic]
         with BagWriter(target, bag.storage, bag.typestore) as writer:
-            job = _Job(bag, segmenter, intensity_scale, observer)
+            job = _Job(bag, segmenter, cameras, intensity_scale, observer)
             copies = _copy_topics(bag, writer)
             qos = points.ext.offered_qos_profiles  # type: ignore[union-attr]
             output = writer.add_topic(topic, POINT_CLOUD, qos[0] if qos else None)
@@ -121,11 +125,17 @@ class _Job:
     """Segments one message after the other and counts."""
 
     def __init__(
-        self, bag: Bag, segmenter: Segmenter, intensity_scale: float, observer: Observer | None
+        self,
+        bag: Bag,
+        segmenter: Segmenter,
+        cameras: BagCameras,
+        intensity_scale: float,
+        observer: Observer | None,
     ) -> None:
         self.counts = BagCounts()
         self._bag = bag
         self._segmenter = segmenter
+        self._cameras = cameras
         self._palette = segmenter.spec.ontology.palette()
         self._channels = [feature.name for feature in segmenter.spec.features]
         self._intensity_scale = intensity_scale
@@ -137,7 +147,8 @@ class _Job:
         try:
             received = self._bag.deserialize(message)
             cloud = point_cloud2.decode(received, self._channels, self._intensity_scale)
-            semantic = self._segmenter(Frame(cloud))
+            frame = Frame(cloud, self._cameras.views(cloud))
+            semantic = self._segmenter(frame)
             result = point_cloud2.encode_semantic(received, semantic, self._palette)
         except MessageError as error:
             self._fail(str(error))
@@ -145,7 +156,7 @@ class _Job:
         self.counts.clouds += 1
         self.counts.points += len(cloud)
         if self._observer is not None:
-            self._observer(cloud, semantic, message.received)
+            self._observer(frame, semantic)
         return result
 
     def check(self) -> None:

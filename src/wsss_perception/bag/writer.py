@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -70,11 +70,10 @@ class BagWriter:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             scratch = tempfile.mkdtemp(prefix=f".{self.path.name}-", dir=self.path.parent)
         self._scratch = Path(scratch)
-        self.folder = self._scratch / self.path.name
-        """Where the bag is while it is written; files put here become part of it."""
+        self._folder = self._scratch / self.path.name
         try:
             with self._reporting():
-                self._writer = Writer(self.folder, version=_VERSION, storage_plugin=self._storage)
+                self._writer = Writer(self._folder, version=_VERSION, storage_plugin=self._storage)
                 self._writer.open()
         except BagError:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -91,7 +90,7 @@ class BagWriter:
             if kind is None:
                 with self._reporting():
                     self._writer.close()
-                    os.rename(self.folder, self.path)
+                    os.rename(self._folder, self.path)
         finally:
             with suppress(Exception):
                 self._writer.abort()
@@ -133,6 +132,11 @@ class BagWriter:
         """Writes serialized bytes at a receive time in nanoseconds."""
         with self._reporting():
             self._writer.write(connection, received, data)
+
+    def add_file(self, name: str, write: Callable[[Path], None]) -> None:
+        """Adds a file to the bag's folder; ``write`` writes it to the path it is given."""
+        with self._reporting():
+            write(self._folder / name)
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
