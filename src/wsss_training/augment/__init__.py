@@ -1,1 +1,22 @@
 """Augmentations of training sweeps, one idea a file."""
+
+from wsss_training.augment.base import Augmentation, Compose
+from wsss_training.augment.density import CropRange, DropBeams, DropPoints, JitterPoints
+from wsss_training.augment.intensity import JitterIntensity
+from wsss_training.augment.pose import Flip, Mount, Rotate, Scale
+from wsss_training.augment.sector import supervised_sector
+
+__all__ = [
+    "Augmentation",
+    "Compose",
+    "CropRange",
+    "DropBeams",
+    "DropPoints",
+    "Flip",
+    "JitterIntensity",
+    "JitterPoints",
+    "Mount",
+    "Rotate",
+    "Scale",
+    "supervised_sector",
+]

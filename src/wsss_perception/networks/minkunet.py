@@ -1,0 +1,126 @@
+"""MinkUNet: the sparse residual U-Net of Choy et al. (CVPR 2019), on spconv."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from wsss_perception.bundle import NetworkSpec
+from wsss_perception.errors import ConfigError
+from wsss_perception.networks.sparse import (
+    NormReLU,
+    ResidualBlock,
+    downsample,
+    select_algorithm,
+    sparse_tensor,
+    submanifold,
+    upsample,
+)
+
+
+@dataclass(frozen=True)
+class _Preset:
+    """Sizes of one MinkUNet.
+
+    Attributes:
+        blocks: residual blocks of the four encoder and four decoder levels.
+        planes: their channels.
+        stem: channels of the first convolution.
+        stem_kernel: its kernel size.
+    """
+
+    blocks: tuple[int, ...]
+    planes: tuple[int, ...]
+    stem: int = 32
+    stem_kernel: int = 5
+
+
+_A = (32, 64, 128, 256, 128, 128, 96, 96)
+_C = (32, 64, 128, 256, 192, 192, 128, 128)
+PRESETS = {
+    "minkunet14a": _Preset((1,) * 8, _A),
+    "minkunet18a": _Preset((2,) * 8, _A),
+    "minkunet18c": _Preset((2,) * 8, _C),
+    "minkunet34c": _Preset((2, 3, 4, 6, 2, 2, 2, 2), (32, 64, 128, 256, 256, 128, 96, 96)),
+    # for CPUs: few channels where voxels are many, kernel 3 in the stem
+    "small": _Preset((1,) * 8, (16, 32, 64, 128, 64, 64, 48, 32), stem=16, stem_kernel=3),
+}
+
+
+class MinkUNet(nn.Module):
+    """Sparse U-Net with four down-samplings by 2 and skip connections.
+
+    Args:
+        spec: preset and width.
+        inputs: input features per voxel.
+        classes: classes of the linear head.
+
+    Attributes:
+        feature_size: channels of the last decoder level, the head's input.
+
+    Raises:
+        ConfigError: no such preset.
+    """
+
+    def __init__(self, spec: NetworkSpec, inputs: int, classes: int) -> None:
+        super().__init__()
+        if spec.name not in PRESETS:
+            raise ConfigError(f"unknown network '{spec.name}'; known: {', '.join(PRESETS)}")
+        preset = PRESETS[spec.name]
+        planes = [max(8, round(plane * spec.width / 8) * 8) for plane in preset.planes]
+        stem = max(8, round(preset.stem * spec.width / 8) * 8)
+        self.stem = nn.Sequential(
+            submanifold(inputs, stem, preset.stem_kernel, "stem"), NormReLU(stem)
+        )
+        skips = [stem, *planes[:3]]
+        self.down, self.encoder = nn.ModuleList(), nn.ModuleList()
+        for level in range(4):
+            channels = skips[level]
+            self.down.append(
+                nn.Sequential(downsample(channels, channels, f"down{level}"), NormReLU(channels))
+            )
+            key, blocks = f"level{level + 1}", preset.blocks[level]
+            self.encoder.append(_blocks(channels, planes[level], blocks, key))
+        self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
+        channels = planes[3]
+        for step in range(4):
+            level = 3 - step
+            outputs = planes[4 + step]
+            self.up.append(
+                nn.Sequential(upsample(channels, outputs, f"down{level}"), NormReLU(outputs))
+            )
+            joined = outputs + skips[level]
+            self.decoder.append(_blocks(joined, outputs, preset.blocks[4 + step], f"level{level}"))
+            channels = outputs
+        self.feature_size = channels
+        self.head = nn.Linear(channels, classes)
+        self._device_type = ""
+
+    def forward(self, coords: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Computes logits [V, classes] of voxels.
+
+        Args:
+            coords: int32 [V, 4] of (batch, x, y, z); unique.
+            features: float [V, inputs].
+        """
+        return self.head(self.backbone(coords, features))
+
+    def backbone(self, coords: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Computes the last decoder level's features [V, feature_size]; see ``forward``."""
+        if features.device.type != self._device_type:
+            select_algorithm(self, features.device)
+            self._device_type = features.device.type
+        x = self.stem(sparse_tensor(coords, features))
+        skips = []
+        for down, encode in zip(self.down, self.encoder, strict=True):
+            skips.append(x)
+            x = encode(down(x))
+        for up, decode in zip(self.up, self.decoder, strict=True):
+            x, skip = up(x), skips.pop()
+            x = decode(x.replace_feature(torch.cat([x.features, skip.features], dim=1)))
+        return x.features
+
+
+def _blocks(channels: int, outputs: int, count: int, key: str) -> nn.Sequential:
+    first = ResidualBlock(channels, outputs, key)
+    return nn.Sequential(first, *(ResidualBlock(outputs, outputs, key) for _ in range(count - 1)))

@@ -1,0 +1,58 @@
+r"""Scores a model bundle on a labelled dataset: 3D points only, no images.
+
+Prints the table; writes the JSON file and, beside it, a confusion and a bar picture.
+
+Example:
+  python -m wsss_training evaluate --bundle models/kitti --dataset semantic_kitti \
+    --root ../shared/data/semantic_kitti --sequences 00 --json out/seq00.json
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command line."""
+    parser.add_argument("--bundle", type=Path, required=True, help="model bundle")
+    parser.add_argument("--dataset", required=True, help="name of the reader: semantic_kitti")
+    parser.add_argument("--root", type=Path, required=True, help="the dataset's folder")
+    parser.add_argument("--sequences", nargs="+", metavar="NN", help="all by default")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="file to write the scores to")
+    parser.add_argument("--device", default="auto", help="cpu, cuda... (default: auto)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluates."""
+    from tqdm import tqdm
+
+    from wsss_perception.bundle import read_bundle
+    from wsss_perception.engines import load_engine
+    from wsss_perception.segmenter import Segmenter
+    from wsss_training import report
+    from wsss_training.data import open_dataset
+    from wsss_training.evaluate import check_same_classes, evaluate
+    from wsss_training.metrics import semantic_kitti_scores
+
+    options = {"sequences": arguments.sequences} if arguments.sequences else {}
+    dataset = open_dataset(arguments.dataset, arguments.root, **options)
+    bundle = read_bundle(arguments.bundle)
+    ontology = bundle.spec.ontology
+    check_same_classes(dataset.ontology, ontology)
+    segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
+    samples = (dataset[index] for index in range(len(dataset)))
+    matrix = evaluate(segmenter, tqdm(samples, total=len(dataset), unit="sweep"))
+    scores = semantic_kitti_scores(matrix)
+    print(report.format_table(ontology, scores))
+    if arguments.json is not None:
+        result = {
+            "bundle": str(arguments.bundle),
+            "dataset": arguments.dataset,
+            "sequences": arguments.sequences,
+            "sweeps": len(dataset),
+            **report.to_dict(ontology, scores),
+        }
+        report.write_json(arguments.json, result)
+        stem = arguments.json.with_suffix("")
+        report.draw_confusion(Path(f"{stem}_confusion.png"), ontology, matrix)
+        report.draw_iou(Path(f"{stem}_iou.png"), ontology, scores)
+        print(f"written: {arguments.json}, {stem}_confusion.png, {stem}_iou.png")

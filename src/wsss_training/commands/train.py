@@ -1,0 +1,35 @@
+"""Learns a segmenter from unlabelled logs and a 2D teacher, as a config file describes.
+
+A run that was interrupted goes on from its last checkpoint when the same command is given
+again. The finished run holds the bundle that 'evaluate', 'segment-bag' and the node take.
+
+Example:
+  python -m wsss_training train config/train/kitti.yaml seed=1 optimization.steps=2000
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command line."""
+    parser.add_argument("config", type=Path, help="YAML file, such as those of config/train")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="values that replace the file's"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains and exports."""
+    from wsss_training.config import load_config
+    from wsss_training.export import export_bundle
+    from wsss_training.training import train
+
+    config = load_config(arguments.config, arguments.overrides)
+    train(config)
+    output = Path(config.output)
+    bundle = export_bundle(output, output / "bundle")
+    agreement = bundle.spec.provenance["held_back_agreement_with_teacher"]
+    print(f"model bundle: {bundle.folder}")
+    print(f"agreement with the teacher on held-back sweeps: {100 * agreement:.1f} %")
+    print(f"curves: tensorboard --logdir {output}")

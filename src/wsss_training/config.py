@@ -1,0 +1,206 @@
+"""The training configuration: its schema, its YAML files, its command-line overrides."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from wsss_perception.errors import ConfigError
+
+
+@dataclass
+class SourceConfig:
+    """One dataset to read sweeps from.
+
+    Attributes:
+        dataset: a reader's name, see ``wsss_training.data``.
+        root: its folder.
+        options: what else the reader takes, such as ``sequences`` or ``cameras``.
+    """
+
+    dataset: str = MISSING
+    root: str = MISSING
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class TeacherConfig:
+    """A 2D teacher's maps on disk, see ``teachers.precomputed``.
+
+    Attributes:
+        root: the teacher's folder.
+        images_root: the folder that the images' paths are relative to.
+        ontology: the teacher's classes.
+        mapping: how they map to the model's classes: a name or a YAML file.
+    """
+
+    root: str = MISSING
+    images_root: str = MISSING
+    ontology: str = MISSING
+    mapping: str = MISSING
+
+
+@dataclass
+class FeatureConfig:
+    """One input feature, see ``wsss_perception.features.Feature``."""
+
+    name: str = MISSING
+    scale: float = 1.0
+    offset: float = 0.0
+    fill: float | None = None
+
+
+@dataclass
+class ModelConfig:
+    """What the network is and what it sees.
+
+    Attributes:
+        network: preset of ``networks.minkunet``.
+        width: factor on its channels.
+        voxel_size: metres.
+        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres.
+        features: input features.
+        start_from: a bundle whose weights training starts from; fine-tuning.
+    """
+
+    network: str = "small"
+    width: float = 1.0
+    voxel_size: float = 0.1
+    point_range: list[float] = field(default_factory=list)
+    features: list[FeatureConfig] = field(default_factory=list)
+    start_from: str | None = None
+
+
+@dataclass
+class AugmentConfig:
+    """Augmentation of training sweeps; see the classes of ``augment`` for each.
+
+    Attributes:
+        sector_margin: context kept around the supervised sector, radians; None keeps all.
+        rotation: largest rotation about the vertical, radians.
+        scale: largest relative change of size.
+        height: largest change of the sensor's height, metres.
+        tilt: largest roll and pitch, radians.
+        drop_points: largest share of points dropped.
+        drop_beams: probability of thinning the beams.
+        crop_range: probability of shortening the range.
+        crop_range_limits: shortest and longest range then, metres.
+        jitter: standard deviation of noise on coordinates, metres.
+        intensity_jitter: largest relative change of the intensity's gain and exponent.
+        intensity_blank: probability of blanking the intensity.
+    """
+
+    sector_margin: float | None = 0.175
+    rotation: float = 3.1416
+    scale: float = 0.05
+    height: float = 0.2
+    tilt: float = 0.02
+    drop_points: float = 0.5
+    drop_beams: float = 0.3
+    crop_range: float = 0.2
+    crop_range_limits: list[float] = field(default_factory=lambda: [20.0, 50.0])
+    jitter: float = 0.01
+    intensity_jitter: float = 0.2
+    intensity_blank: float = 0.05
+
+
+@dataclass
+class OptimizationConfig:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: optimizer steps.
+        batch_size: sweeps per step and process.
+        learning_rate: peak of the one-cycle schedule (AdamW).
+        weight_decay: of AdamW.
+        gradient_clip: largest norm of the gradient.
+        ema_decay: of the averaged weights, the ones that are exported.
+        lovasz_weight: of the Lovasz loss beside the cross-entropy.
+        precision: Lightning's: ``32-true``, or on a GPU ``16-mixed`` or ``bf16-mixed``.
+        workers: processes that read and augment sweeps.
+        checkpoint_every: steps between checkpoints, from which a killed run resumes.
+        validate_every: steps between validations on the held-back sweeps.
+    """
+
+    steps: int = 1000
+    batch_size: int = 4
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    gradient_clip: float = 5.0
+    ema_decay: float = 0.99
+    lovasz_weight: float = 1.0
+    precision: str = "32-true"
+    workers: int = 1
+    checkpoint_every: int = 100
+    validate_every: int = 200
+
+
+@dataclass
+class TrainConfig:
+    """A whole training run.
+
+    Attributes:
+        output: folder of the run: checkpoints, logs, the bundle.
+        data_root: for use by paths of the file, as ``${data_root}/...``.
+        seed: of everything random.
+        ontology: the model's classes: a name or a YAML file.
+        sources: the unlabelled logs; labels they may have are never used.
+        held_back: share of their sweeps kept from training, to watch agreement with the teacher
+            and to calibrate the confidence.
+        teacher: the 2D teacher.
+        model: the network.
+        augment: augmentation.
+        optimization: schedule.
+    """
+
+    output: str = MISSING
+    data_root: str = "."
+    seed: int = 0
+    ontology: str = MISSING
+    sources: list[SourceConfig] = field(default_factory=list)
+    held_back: float = 0.1
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
+
+
+def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainConfig:
+    """Reads a config file and applies overrides.
+
+    Args:
+        path: a YAML file of the schema ``TrainConfig``.
+        overrides: ``key=value`` with dotted keys, such as ``optimization.steps=500``.
+
+    Raises:
+        ConfigError: the file cannot be read, or a key or value does not fit the schema.
+    """
+    for override in overrides or []:
+        if "=" not in override:
+            raise ConfigError(f"override '{override}' is not of the form key=value")
+    try:
+        merged = OmegaConf.merge(
+            OmegaConf.structured(TrainConfig),
+            OmegaConf.load(path),
+            OmegaConf.from_dotlist(overrides or []),
+        )
+        missing = sorted(OmegaConf.missing_keys(merged))
+        if missing:
+            raise ConfigError(f"{path}: no value for {', '.join(missing)}")
+        config: Any = OmegaConf.to_object(merged)
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such config file; shipped ones are in config/train"
+        ) from None
+    except (OmegaConfBaseException, OSError, ValueError) as error:
+        raise ConfigError(f"{path}: {str(error).strip()}") from error
+    if not config.sources or not config.model.features:
+        raise ConfigError(f"{path}: needs at least one source and one model feature")
+    return config
+
+
+def config_to_yaml(config: TrainConfig) -> str:
+    """Writes a config as YAML, every value spelled out."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config))

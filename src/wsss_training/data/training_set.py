@@ -1,0 +1,178 @@
+"""Training clouds from unlabelled logs and a 2D teacher, in a reproducible endless order."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from wsss_perception.features import Feature, point_features
+from wsss_perception.frame import UNKNOWN
+from wsss_perception.voxels import voxelize
+from wsss_training.augment import Augmentation, supervised_sector
+from wsss_training.data.labelled_points import LabelledPoints
+from wsss_training.data.sample import Dataset
+from wsss_training.teachers.precomputed import PrecomputedTeacher
+from wsss_training.teachers.projection import project_teacher
+
+
+class TeacherLabelledSweeps(TorchDataset[LabelledPoints]):
+    """Sweeps with the projected labels of a 2D teacher; 3D labels are never read.
+
+    Args:
+        datasets: the logs.
+        teacher: reads the teacher's maps.
+        mapping: from the teacher's labels to the model's, uint8 [256].
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        teacher: PrecomputedTeacher,
+        mapping: NDArray[np.uint8],
+    ) -> None:
+        self._index = [(dataset, i) for dataset in datasets for i in range(len(dataset))]
+        self._teacher, self._mapping = teacher, mapping
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, index: int) -> LabelledPoints:
+        dataset, i = self._index[index]
+        sample = dataset[i]
+        labels, confidence = project_teacher(sample, self._teacher, self._mapping)
+        return LabelledPoints(sample.cloud, labels, confidence)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Voxels of several sweeps and the labelled points in them.
+
+    Attributes:
+        coords: int32 [V, 4] of (batch, x, y, z).
+        features: float32 [V, F].
+        voxels: int64 [P], voxel of each labelled point.
+        labels: int64 [P].
+        weights: float32 [P], reliability of each label.
+    """
+
+    coords: torch.Tensor
+    features: torch.Tensor
+    voxels: torch.Tensor
+    labels: torch.Tensor
+    weights: torch.Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Returns the batch on another device."""
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+
+    def pin_memory(self) -> "Batch":
+        """Returns the batch in page-locked memory."""
+        return Batch(**{name: value.pin_memory() for name, value in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class Voxelizer:
+    """Turns labelled points into network input; collates several clouds into a Batch.
+
+    Attributes:
+        voxel_size: metres.
+        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres, or None.
+        features: input features.
+    """
+
+    voxel_size: float
+    point_range: tuple[float, ...] | None
+    features: tuple[Feature, ...]
+
+    def __call__(self, clouds: Sequence[LabelledPoints]) -> Batch:
+        """Collates clouds; a cloud without points in range adds nothing."""
+        parts: list[tuple[NDArray, ...]] = []
+        offset = 0
+        for number, points in enumerate(clouds):
+            grid = voxelize(points.cloud.xyz, self.voxel_size, self.point_range)
+            features = grid.mean(point_features(points.cloud, self.features))
+            used = np.flatnonzero((points.labels != UNKNOWN) & (grid.point_voxel >= 0))
+            coords = np.pad(grid.coords, ((0, 0), (1, 0)), constant_values=number)
+            voxels = grid.point_voxel[used].astype(np.int64) + offset
+            labels = points.labels[used].astype(np.int64)
+            parts.append((coords, features, voxels, labels, points.weights[used]))
+            offset += len(coords)
+        columns = zip(*parts, strict=True)
+        return Batch(*(torch.from_numpy(np.concatenate(column)) for column in columns))
+
+
+class AugmentedDraws(TorchDataset[LabelledPoints]):
+    """An endless-looking set: draw k is a function of the seed and k alone.
+
+    Every sweep is drawn once before any is drawn again. Since a draw depends on nothing else,
+    a resumed run sees the very clouds it would have seen.
+
+    Args:
+        sweeps: labelled sweeps.
+        indices: which of them to draw from.
+        augmentation: applied to each draw.
+        sector_margin: context kept around the supervised sector, radians; None keeps all.
+        seed: of order and augmentation.
+        draws: the length.
+    """
+
+    def __init__(
+        self,
+        sweeps: TeacherLabelledSweeps,
+        indices: NDArray[np.int64],
+        augmentation: Augmentation,
+        sector_margin: float | None,
+        seed: int,
+        draws: int,
+    ) -> None:
+        self._sweeps, self._indices = sweeps, indices
+        self._augmentation, self._margin = augmentation, sector_margin
+        self._seed, self._draws = seed, draws
+
+    def __len__(self) -> int:
+        return self._draws
+
+    def __getitem__(self, draw: int) -> LabelledPoints:
+        turn, place = divmod(draw, len(self._indices))
+        order = np.random.default_rng([self._seed, 0, turn]).permutation(self._indices)
+        points = self._sweeps[int(order[place])]
+        if self._margin is not None:
+            points = supervised_sector(points, self._margin)
+        return self._augmentation(points, np.random.default_rng([self._seed, 1, draw]))
+
+
+class ResumingSampler(Sampler[int]):
+    """Counts through draws, from where a resumed run stands.
+
+    Args:
+        draws: number of draws of the whole run.
+        start: returns the first draw that is still to come.
+    """
+
+    def __init__(self, draws: int, start: Callable[[], int]) -> None:
+        self._draws, self._start = draws, start
+
+    def __len__(self) -> int:
+        return self._draws
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self._start(), self._draws))
+
+
+def split_held_back(
+    count: int, share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Splits sweep indices into those to train on and those held back, at random.
+
+    Args:
+        count: number of sweeps.
+        share: share to hold back; at least one sweep is, and at least one is trained on.
+        seed: of the choice.
+    """
+    order = np.random.default_rng(seed).permutation(count)
+    held = min(max(1, round(share * count)), count - 1)
+    return np.sort(order[held:]), np.sort(order[:held])

@@ -1,0 +1,32 @@
+"""Scores a segmenter against the labels of a dataset."""
+
+from collections.abc import Iterable
+
+from wsss_perception.errors import DatasetError
+from wsss_perception.frame import Frame
+from wsss_perception.ontology import Ontology
+from wsss_perception.segmenter import Segmenter
+from wsss_training.data.sample import Sample
+from wsss_training.metrics import ConfusionMatrix
+
+
+def evaluate(segmenter: Segmenter, samples: Iterable[Sample]) -> ConfusionMatrix:
+    """Segments every sweep, with no images, and counts what is right.
+
+    Raises:
+        DatasetError: a sample has no labels.
+    """
+    matrix = ConfusionMatrix(len(segmenter.spec.ontology))
+    for sample in samples:
+        if sample.labels is None:
+            raise DatasetError(f"{sample.sample_id}: no labels to score against")
+        matrix.update(sample.labels, segmenter(Frame(sample.cloud)).labels)
+    return matrix
+
+
+def check_same_classes(labels: Ontology | None, model: Ontology) -> None:
+    """Raises DatasetError unless a dataset's labels have the model's classes."""
+    if labels is None:
+        raise DatasetError("the dataset has no labels to score against")
+    if labels.classes != model.classes:
+        raise DatasetError(f"the labels are of '{labels.name}', the model of '{model.name}'")

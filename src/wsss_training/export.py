@@ -1,0 +1,116 @@
+"""Writes a model bundle from a training run."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+
+from wsss_perception.bundle import WEIGHTS_FILE, Bundle, ModelSpec, write_bundle
+from wsss_perception.errors import ConfigError
+from wsss_perception.features import Feature, point_features
+from wsss_perception.frame import PointCloud
+from wsss_perception.networks.minkunet import MinkUNet
+from wsss_training.calibration import expected_calibration_error, fit_temperature
+from wsss_training.config import TrainConfig, load_config
+from wsss_training.training import (
+    CONFIG_FILE,
+    Workload,
+    held_back_loader,
+    last_checkpoint,
+    model_spec,
+    open_workload,
+)
+
+_STATISTICS_SWEEPS = 32
+
+
+def export_bundle(run: Path, folder: Path) -> Bundle:
+    """Exports the averaged weights of a run's last checkpoint, calibrated, as a bundle.
+
+    The temperature is fitted, and the agreement measured, against the teacher's labels on the
+    held-back sweeps.
+
+    Args:
+        run: the training run's output folder.
+        folder: where the bundle goes.
+
+    Raises:
+        ConfigError: the run has no checkpoint.
+        BundleError: the bundle cannot be written.
+    """
+    checkpoint = last_checkpoint(run)
+    if not checkpoint.exists():
+        raise ConfigError(f"{run}: no checkpoint at {checkpoint}; train first")
+    config = load_config(run / CONFIG_FILE)
+    spec, workload = model_spec(config), open_workload(config)
+    network = MinkUNet(spec.network, len(spec.features), len(spec.ontology)).eval()
+    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    prefix = "network."
+    averaged = {
+        key.removeprefix(prefix): value
+        for key, value in saved["state_dict"].items()
+        if key.startswith(prefix)
+    }
+    network.load_state_dict(averaged)
+    logits, labels = _held_back_logits(network, workload)
+    temperature = fit_temperature(logits, labels)
+    spec = replace(
+        spec,
+        temperature=round(temperature, 4),
+        input_statistics=_input_statistics(workload, spec),
+        provenance=_provenance(config, int(saved["global_step"]), logits / temperature, labels),
+    )
+    weights = save({key: value.contiguous() for key, value in averaged.items()})
+    return write_bundle(folder, spec, {WEIGHTS_FILE: weights})
+
+
+@torch.inference_mode()
+def _held_back_logits(network: MinkUNet, workload: Workload) -> tuple[torch.Tensor, torch.Tensor]:
+    logits, labels = [], []
+    for batch in held_back_loader(workload):
+        if len(batch.labels):
+            logits.append(network(batch.coords, batch.features)[batch.voxels])
+            labels.append(batch.labels)
+    if not labels:
+        return torch.zeros(0, len(network.head.bias)), torch.zeros(0, dtype=torch.int64)
+    return torch.cat(logits), torch.cat(labels)
+
+
+def _provenance(
+    config: TrainConfig, steps: int, logits: torch.Tensor, labels: torch.Tensor
+) -> dict[str, Any]:
+    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    correct = predicted == labels
+    agreement = float(correct.double().mean()) if len(labels) else 0.0
+    error = expected_calibration_error(confidence, correct)
+    return {
+        "method": "projected_prior",
+        "steps": steps,
+        "seed": config.seed,
+        "sources": [{"dataset": source.dataset, **source.options} for source in config.sources],
+        "teacher": {"folder": Path(config.teacher.root).name, "mapping": config.teacher.mapping},
+        "held_back_agreement_with_teacher": round(agreement, 4),
+        "held_back_calibration_error": round(error, 4),
+    }
+
+
+def _input_statistics(workload: Workload, spec: ModelSpec) -> dict[str, dict[str, float]]:
+    """Percentiles of each feature's raw values over some training sweeps."""
+    raw = tuple(Feature(feature.name, fill=feature.fill) for feature in spec.features)
+    chosen = workload.train[:: max(1, len(workload.train) // _STATISTICS_SWEEPS)]
+    values = np.concatenate([_finite_rows(workload.sweeps[int(i)].cloud, raw) for i in chosen])
+    percentiles = np.percentile(values, [1, 50, 99], axis=0).round(4)
+    names = ("p01", "p50", "p99")
+    return {
+        feature.name: dict(zip(names, map(float, column), strict=True))
+        for feature, column in zip(raw, percentiles.T, strict=True)
+    }
+
+
+def _finite_rows(cloud: PointCloud, features: tuple[Feature, ...]) -> NDArray[np.float32]:
+    rows = point_features(cloud, features)
+    return rows[np.isfinite(rows).all(axis=1)]

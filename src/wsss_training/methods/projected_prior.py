@@ -1,0 +1,78 @@
+"""Projected prior: a 3D network learns from a 2D teacher's projected labels.
+
+This is the baseline of WSegPC's outdoor mode (Appendix B of the paper): cross-entropy, here
+weighted by the teacher's confidence, and Lovasz-Softmax on the points that cameras see.
+"""
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch.optim.lr_scheduler import OneCycleLR
+
+from wsss_perception.networks.minkunet import MinkUNet
+from wsss_training.config import OptimizationConfig
+from wsss_training.data.training_set import Batch
+from wsss_training.losses.cross_entropy import weighted_cross_entropy
+from wsss_training.losses.lovasz import lovasz_softmax
+
+
+class ProjectedPrior(lightning.LightningModule):
+    """Trains a network on noisily labelled points.
+
+    Args:
+        network: maps voxels to logits.
+        optimization: schedule and weights of the losses.
+    """
+
+    def __init__(self, network: MinkUNet, optimization: OptimizationConfig) -> None:
+        super().__init__()
+        self.network = network
+        self._optimization = optimization
+        self._agreeing = 0
+        self._compared = 0
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
+        """Moves a batch to the device."""
+        return batch.to(device)
+
+    def training_step(self, batch: Batch, _: int) -> torch.Tensor:
+        """``L = CE(z, prior; confidence) + w Lovasz(softmax(z), prior)``."""
+        logits = self.network(batch.coords, batch.features)[batch.voxels].float()
+        cross_entropy = weighted_cross_entropy(logits, batch.labels, batch.weights)
+        lovasz = lovasz_softmax(logits.softmax(dim=1), batch.labels)
+        size = int(batch.coords[:, 0].max()) + 1
+        self.log("train/cross_entropy", cross_entropy, prog_bar=True, batch_size=size)
+        self.log("train/lovasz", lovasz, prog_bar=True, batch_size=size)
+        return cross_entropy + self._optimization.lovasz_weight * lovasz
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts counting agreement."""
+        self._agreeing, self._compared = 0, 0
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Counts points of held-back sweeps on which network and teacher agree."""
+        logits = self.network(batch.coords, batch.features)[batch.voxels]
+        self._agreeing += int((logits.argmax(dim=1) == batch.labels).sum())
+        self._compared += len(batch.labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the share of agreeing points."""
+        counts = torch.tensor([self._agreeing, self._compared], device=self.device)
+        agreeing, compared = self.trainer.strategy.reduce(counts, reduce_op="sum").tolist()
+        self.log("held_back/agreement", agreeing / max(compared, 1), prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW with a one-cycle schedule over all steps."""
+        settings = self._optimization
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        schedule = OneCycleLR(
+            optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

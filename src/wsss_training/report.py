@@ -1,0 +1,105 @@
+"""Evaluation results as a table, a JSON file and pictures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from wsss_perception.ontology import Ontology
+from wsss_training.metrics import ConfusionMatrix, Scores
+
+ENOUGH_POINTS = 100
+"""Classes with fewer labelled points are left out of the second mean: their IoU is chance."""
+
+
+def to_dict(ontology: Ontology, scores: Scores) -> dict[str, Any]:
+    """Collects the scores under their names.
+
+    Returns:
+        ``miou``, ``iou`` and ``points`` per class, ``accuracy``, and ``miou_present``, the mean
+        over ``classes_present``, those with at least ENOUGH_POINTS labelled points.
+    """
+    enough = scores.points >= ENOUGH_POINTS
+    names = np.array(ontology.classes)
+    return {
+        "miou": scores.miou,
+        "miou_present": scores.mean_over(enough),
+        "classes_present": names[enough].tolist(),
+        "accuracy": scores.accuracy,
+        "iou": dict(zip(ontology.classes, scores.iou.tolist(), strict=True)),
+        "points": dict(zip(ontology.classes, scores.points.tolist(), strict=True)),
+    }
+
+
+def format_table(ontology: Ontology, scores: Scores) -> str:
+    """Formats the scores in percent, a line per class."""
+    width = max(map(len, ontology.classes)) + 2
+    lines = [f"{'class':<{width}}{'IoU %':>8}{'points':>12}"]
+    rows = zip(ontology.classes, scores.iou, scores.points, strict=True)
+    lines += [f"{name:<{width}}{100 * iou:8.1f}{points:12,d}" for name, iou, points in rows]
+    enough = scores.points >= ENOUGH_POINTS
+    over = f"mean over {int(enough.sum())} with >= {ENOUGH_POINTS} points"
+    lines += [
+        "-" * (width + 20),
+        f"{f'mean over all {len(ontology)}':<{width + 15}}{100 * scores.miou:8.1f}",
+        f"{over:<{width + 15}}{100 * scores.mean_over(enough):8.1f}",
+        f"{'accuracy':<{width + 15}}{100 * scores.accuracy:8.1f}",
+    ]
+    return "\n".join(lines)
+
+
+def write_json(path: Path, result: dict[str, Any]) -> None:
+    """Writes a result as JSON, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.tmp")
+    scratch.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    scratch.replace(path)
+
+
+def draw_confusion(path: Path, ontology: Ontology, matrix: ConfusionMatrix) -> None:
+    """Draws which classes are taken for which, each true class's row in percent."""
+    from matplotlib.figure import Figure
+
+    present = np.flatnonzero(matrix.counts.sum(axis=1))
+    rows = matrix.counts[present]
+    share = 100 * rows / rows.sum(axis=1, keepdims=True)
+    columns = [*ontology.classes, "unknown"]
+    figure = Figure(figsize=(0.5 * len(columns) + 2.5, 0.42 * len(present) + 2.5))
+    axes = figure.add_subplot()
+    axes.imshow(share, cmap=matplotlib.colormaps["Blues"], vmin=0, vmax=100, aspect="auto")
+    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right")
+    axes.set_yticks(range(len(present)), [ontology.classes[i] for i in present])
+    for (row, column), value in np.ndenumerate(share):
+        if value >= 1:
+            color = "white" if value > 55 else "black"
+            axes.text(column, row, f"{value:.0f}", ha="center", va="center", color=color, size=8)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("labelled")
+    axes.set_title("Share of each class's points, %")
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+
+
+def draw_iou(path: Path, ontology: Ontology, scores: Scores) -> None:
+    """Draws each class's IoU as a bar in the class's colour; classes without points in grey."""
+    from matplotlib.figure import Figure
+
+    percent = 100 * scores.iou
+    colors = [
+        np.array(color) / 255 if points else (0.85, 0.85, 0.85)
+        for color, points in zip(ontology.colors, scores.points, strict=True)
+    ]
+    figure = Figure(figsize=(8, 0.3 * len(ontology) + 1.2))
+    axes = figure.add_subplot()
+    positions = np.arange(len(ontology))
+    axes.barh(positions, percent, color=colors, edgecolor="0.3", linewidth=0.6)
+    for position, value, points in zip(positions, percent, scores.points, strict=True):
+        text = f"{value:.1f}" if points else "no points"
+        axes.text(value + 1, float(position), text, va="center", size=8)
+    axes.set_yticks(positions, ontology.classes)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 105)
+    axes.set_xlabel(f"IoU, %   (mean over all {len(ontology)}: {100 * scores.miou:.1f})")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=110, bbox_inches="tight")

@@ -1,0 +1,97 @@
+"""A 2D teacher's output on disk, laid out like the images it was made from.
+
+For an image ``<images_root>/a/b/000001.png`` the teacher's folder holds, under the same path:
+
+- ``a/b/000001.label.png``: uint8 class of every pixel, the image's size;
+- ``a/b/000001.conf.png``: uint8 confidence, 255 = 1, half the image's size;
+- ``a/b/000001.prob.npz``: ``prob`` uint8 [classes, H/8, W/8], 255 = 1.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsss_perception.errors import DatasetError
+from wsss_perception.frame import UNKNOWN
+from wsss_perception.ontology import Ontology
+
+
+@dataclass(frozen=True)
+class TeacherMaps:
+    """What the teacher says of one image.
+
+    Attributes:
+        labels: uint8 [H, W], label in the teacher's ontology, UNKNOWN where it has none.
+        confidence: float32 [H', W'], probability of the label, at any resolution.
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
+
+
+class PrecomputedTeacher:
+    """Reads a teacher's label and confidence maps.
+
+    Args:
+        root: the teacher's folder.
+        images_root: the folder that the images' paths are relative to.
+        ontology: the teacher's classes; ids beyond it are UNKNOWN.
+
+    Raises:
+        DatasetError: a folder does not exist.
+    """
+
+    def __init__(self, root: str | Path, images_root: str | Path, ontology: Ontology) -> None:
+        self._root, self._images_root = Path(root), Path(images_root)
+        self.ontology = ontology
+        for folder in (self._root, self._images_root):
+            if not folder.is_dir():
+                raise DatasetError(f"{folder}: no such folder of teacher maps or images")
+
+    def __call__(self, image: Path) -> TeacherMaps:
+        """Reads the maps of one image.
+
+        Raises:
+            DatasetError: the maps are missing or cannot be read, or the image lies elsewhere.
+        """
+        labels = _read_gray(self._path(image, ".label.png")).copy()
+        labels[labels >= len(self.ontology)] = UNKNOWN
+        confidence = _read_gray(self._path(image, ".conf.png")).astype(np.float32) / 255.0
+        return TeacherMaps(labels, confidence)
+
+    def probabilities(self, image: Path) -> NDArray[np.float32]:
+        """Reads class probabilities float32 [classes, H/8, W/8] of one image.
+
+        Raises:
+            DatasetError: as for a call.
+        """
+        path = self._path(image, ".prob.npz")
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                probabilities = archive["prob"]
+        except (OSError, KeyError, ValueError) as error:
+            raise DatasetError(f"{path}: no readable array 'prob': {error}") from error
+        return probabilities[: len(self.ontology)].astype(np.float32) / 255.0
+
+    def _path(self, image: Path, suffix: str) -> Path:
+        try:
+            relative = image.resolve().relative_to(self._images_root.resolve())
+        except ValueError:
+            raise DatasetError(
+                f"{image}: not below the teacher's images_root {self._images_root}"
+            ) from None
+        path = self._root / relative.with_suffix(suffix)
+        if not path.exists():
+            raise DatasetError(f"{path}: the teacher has no map for {image}; run it on that image")
+        return path
+
+
+def _read_gray(path: Path) -> NDArray[np.uint8]:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L"))
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from error

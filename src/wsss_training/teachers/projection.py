@@ -1,0 +1,72 @@
+"""Carries a 2D teacher's labels from pixels to the points its camera sees."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsss_perception.frame import UNKNOWN
+from wsss_perception.geometry import occluded, transform_points
+from wsss_training.data.sample import ImageSource, Sample
+from wsss_training.teachers.precomputed import TeacherMaps
+
+MIN_DEPTH = 1.0
+"""Nearer points are on the vehicle or fall in the camera's blind spot; metres."""
+
+
+def project_teacher(
+    sample: Sample, teacher: Callable[[Path], TeacherMaps], mapping: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Gives every visible point the teacher's label of its pixel.
+
+    A point seen by several cameras takes the most confident one's label.
+
+    Args:
+        sample: a sweep with its images.
+        teacher: reads the maps of an image.
+        mapping: from the teacher's labels to the target ontology's, uint8 [256].
+
+    Returns:
+        Labels uint8 [N] in the target ontology, UNKNOWN for points that are unseen, hidden or
+        of a class the target lacks; and the teacher's confidence float32 [N], 0 there.
+    """
+    labels = np.full(len(sample.cloud), UNKNOWN, dtype=np.uint8)
+    confidence = np.zeros(len(sample.cloud), dtype=np.float32)
+    for image in sample.images:
+        maps = teacher(image.path)
+        index, uv = visible_points(sample.cloud.xyz, image)
+        scores = _sample_nearest(maps.confidence, uv, image)
+        better = scores > confidence[index]
+        index, uv, scores = index[better], uv[better], scores[better]
+        labels[index] = mapping[_sample_nearest(maps.labels, uv, image)]
+        confidence[index] = scores
+    confidence[labels == UNKNOWN] = 0.0
+    return labels, confidence
+
+
+def visible_points(
+    xyz: NDArray[np.float32], image: ImageSource
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Finds the points that a camera sees.
+
+    Args:
+        xyz: points [N, 3] in the LiDAR frame.
+        image: the camera's image.
+
+    Returns:
+        Indices [M] of the visible points, and their pixel coordinates [M, 2].
+    """
+    points = transform_points(image.T_camera_lidar, xyz.astype(np.float64))
+    uv, inside = image.camera.project(points, MIN_DEPTH)
+    index = np.flatnonzero(inside)
+    hidden = occluded(uv[index], points[index, 2])
+    return index[~hidden], uv[index[~hidden]]
+
+
+def _sample_nearest(values: NDArray, uv: NDArray[np.float64], image: ImageSource) -> NDArray:
+    """Reads a map of any resolution at pixel coordinates [M, 2] of the full image."""
+    height, width = values.shape
+    scale = np.array([width / image.camera.width, height / image.camera.height])
+    column, row = np.floor((uv + 0.5) * scale).astype(np.int64).T
+    return values[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]

@@ -1,0 +1,245 @@
+"""Runs a training from its configuration: logs in, checkpoints and a model bundle out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+)
+from lightning.pytorch.loggers import TensorBoardLogger
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader, Subset
+
+from wsss_perception.bundle import ModelSpec, NetworkSpec, read_bundle
+from wsss_perception.errors import ConfigError
+from wsss_perception.features import Feature
+from wsss_perception.networks.minkunet import MinkUNet
+from wsss_perception.ontology import load_mapping, load_ontology
+from wsss_training.augment import (
+    Augmentation,
+    Compose,
+    CropRange,
+    DropBeams,
+    DropPoints,
+    Flip,
+    JitterIntensity,
+    JitterPoints,
+    Mount,
+    Rotate,
+    Scale,
+)
+from wsss_training.config import AugmentConfig, TrainConfig, config_to_yaml
+from wsss_training.data import open_dataset
+from wsss_training.data.labelled_points import LabelledPoints
+from wsss_training.data.training_set import (
+    AugmentedDraws,
+    ResumingSampler,
+    TeacherLabelledSweeps,
+    Voxelizer,
+    split_held_back,
+)
+from wsss_training.methods.projected_prior import ProjectedPrior
+from wsss_training.teachers.precomputed import PrecomputedTeacher
+
+CONFIG_FILE = "config.yaml"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a configuration describes, opened.
+
+    Attributes:
+        sweeps: all sweeps with the teacher's labels.
+        train: indices of those to train on.
+        held_back: indices of those kept from training.
+        voxelizer: makes network input.
+    """
+
+    sweeps: TeacherLabelledSweeps
+    train: NDArray[np.int64]
+    held_back: NDArray[np.int64]
+    voxelizer: Voxelizer
+
+
+def open_workload(config: TrainConfig) -> Workload:
+    """Opens the datasets and the teacher of a configuration.
+
+    Raises:
+        WsssError: a dataset, the teacher or an ontology cannot be opened; or fewer than two
+            sweeps.
+    """
+    ontology = load_ontology(config.ontology)
+    teacher_ontology = load_ontology(config.teacher.ontology)
+    sweeps = TeacherLabelledSweeps(
+        [open_dataset(s.dataset, s.root, **s.options) for s in config.sources],
+        PrecomputedTeacher(config.teacher.root, config.teacher.images_root, teacher_ontology),
+        load_mapping(config.teacher.mapping, teacher_ontology, ontology),
+    )
+    if len(sweeps) < 2:
+        raise ConfigError(f"sources: {len(sweeps)} sweeps; training needs at least 2")
+    train, held_back = split_held_back(len(sweeps), config.held_back, config.seed)
+    spec = model_spec(config)
+    voxelizer = Voxelizer(spec.voxel_size, spec.point_range, spec.features)
+    return Workload(sweeps, train, held_back, voxelizer)
+
+
+def model_spec(config: TrainConfig) -> ModelSpec:
+    """Describes the model of a configuration, before training."""
+    model = config.model
+    return ModelSpec(
+        ontology=load_ontology(config.ontology),
+        network=NetworkSpec(model.network, model.width),
+        features=tuple(Feature(**vars(feature)) for feature in model.features),
+        voxel_size=model.voxel_size,
+        point_range=tuple(model.point_range) or None,
+    )
+
+
+def build_network(config: TrainConfig) -> MinkUNet:
+    """Builds the network, with random weights or those of ``model.start_from``."""
+    spec = model_spec(config)
+    network = MinkUNet(spec.network, len(spec.features), len(spec.ontology))
+    if config.model.start_from is None:
+        return network
+    bundle = read_bundle(config.model.start_from)
+    start = bundle.spec
+    if (start.network, start.features) != (spec.network, spec.features):
+        raise ConfigError(
+            f"model.start_from: {bundle.folder} has network {start.network} and features "
+            f"{[f.name for f in start.features]}; the config must have the same"
+        )
+    state = load_file(bundle.weights)
+    if start.ontology.classes != spec.ontology.classes:  # other classes: a fresh head
+        state.update({k: v for k, v in network.state_dict().items() if k.startswith("head.")})
+    network.load_state_dict(state)
+    return network
+
+
+def build_augmentation(config: AugmentConfig) -> Augmentation:
+    """Builds the augmentation of a configuration."""
+    return Compose(
+        [
+            Rotate(config.rotation),
+            Flip(),
+            Scale(1 - config.scale, 1 + config.scale),
+            Mount(config.height, config.tilt),
+            DropPoints(config.drop_points),
+            DropBeams(config.drop_beams),
+            CropRange(config.crop_range, *config.crop_range_limits),
+            JitterPoints(config.jitter),
+            JitterIntensity(config.intensity_jitter, config.intensity_blank),
+        ]
+    )
+
+
+def train(config: TrainConfig) -> Path:
+    """Trains, or resumes a run that was interrupted.
+
+    Args:
+        config: what to do; ``config.output`` tells where.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        WsssError: the data or the configuration is at fault.
+    """
+    output = Path(config.output)
+    checkpoint = _claim(output, config)
+    lightning.seed_everything(config.seed, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    workload = open_workload(config)
+    module = ProjectedPrior(build_network(config), config.optimization)
+    trainer = _trainer(config, output)
+    trainer.fit(
+        module,
+        _training_loader(config, workload, trainer),
+        held_back_loader(workload),
+        ckpt_path=checkpoint,
+        weights_only=False,
+    )
+    return last_checkpoint(output)
+
+
+def held_back_loader(workload: Workload) -> DataLoader[LabelledPoints]:
+    """Loads the held-back sweeps one by one, whole and as they are."""
+    subset = Subset(workload.sweeps, workload.held_back.tolist())
+    return DataLoader(subset, batch_size=1, collate_fn=workload.voxelizer)
+
+
+def last_checkpoint(output: Path) -> Path:
+    """Where a run keeps its newest checkpoint."""
+    return output / "checkpoints" / "last.ckpt"
+
+
+def _claim(output: Path, config: TrainConfig) -> Path | None:
+    """Makes the run folder, or finds the checkpoint to resume from in an earlier one."""
+    text, path = config_to_yaml(config), output / CONFIG_FILE
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{output}: holds a run of another configuration; choose another 'output', or "
+            "remove the folder"
+        )
+    output.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    checkpoint = last_checkpoint(output)
+    return checkpoint if checkpoint.exists() else None
+
+
+def _training_loader(
+    config: TrainConfig, workload: Workload, trainer: lightning.Trainer
+) -> DataLoader[LabelledPoints]:
+    settings = config.optimization
+    draws = settings.steps * settings.batch_size * trainer.world_size
+    augmented = AugmentedDraws(
+        workload.sweeps,
+        workload.train,
+        build_augmentation(config.augment),
+        config.augment.sector_margin,
+        config.seed,
+        draws,
+    )
+    per_step = settings.batch_size * trainer.world_size
+    return DataLoader(
+        augmented,
+        batch_size=settings.batch_size,
+        sampler=ResumingSampler(draws, lambda: trainer.global_step * per_step),
+        collate_fn=workload.voxelizer,
+        num_workers=settings.workers,
+        persistent_workers=settings.workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _trainer(config: TrainConfig, output: Path) -> lightning.Trainer:
+    settings = config.optimization
+    callbacks: list[Callback] = [
+        EMAWeightAveraging(decay=settings.ema_decay),
+        ModelCheckpoint(
+            output / "checkpoints",
+            filename="{step}",
+            every_n_train_steps=settings.checkpoint_every,
+            save_last=True,
+        ),
+        LearningRateMonitor("step"),
+    ]
+    return lightning.Trainer(
+        max_steps=settings.steps,
+        precision=settings.precision,  # type: ignore[arg-type]
+        gradient_clip_val=settings.gradient_clip,
+        sync_batchnorm=True,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(str(output), name="logs", version=""),
+        val_check_interval=min(settings.validate_every, settings.steps),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+    )
