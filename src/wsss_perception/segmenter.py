@@ -79,7 +79,8 @@ def classify(
     confidence 0.
     """
     labels = logits.argmax(axis=1).astype(np.uint8)
-    scaled = (logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature)
+    with np.errstate(invalid="ignore"):
+        scaled = (logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature)
     confidence = 1.0 / np.exp(scaled).sum(axis=1)
     known = confidence >= min_confidence  # NaN is not
     labels[~known] = UNKNOWN

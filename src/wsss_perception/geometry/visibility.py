@@ -82,7 +82,7 @@ def _enclosed(
         rows, columns = distance * step[0], distance * step[1]
         sides[0] |= nearest[row - rows, column - columns] < limit
         sides[1] |= nearest[row + rows, column + columns] < limit
-    return sides.all(axis=0)
+    return sides[0] & sides[1]
 
 
 def visible_points(
