@@ -1,0 +1,99 @@
+"""Copies a rosbag2 and adds semantic clouds; needs no ROS.
+
+Every message is copied as it is. The results are on semantic_points, in the namespace of the
+clouds. Cameras with a camera_info that TF or a calibration file places are used for the points'
+`seen` counts and for the pictures.
+"""
+
+import argparse
+from pathlib import Path
+
+from PIL import Image
+
+from wsss_perception.bag import segment_bag
+from wsss_perception.bundle import read_bundle
+from wsss_perception.engines import load_engine
+from wsss_perception.errors import BagError
+from wsss_perception.frame import Frame, SemanticCloud
+from wsss_perception.ontology import Ontology
+from wsss_perception.pictures import draw_page
+from wsss_perception.segmenter import Segmenter
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("input", type=Path, metavar="IN", help="the bag: a folder, .mcap or .db3")
+    parser.add_argument("output", type=Path, metavar="OUT", help="folder of the new bag")
+    parser.add_argument("--bundle", required=True, type=Path, help="folder of the model bundle")
+    parser.add_argument("--points-topic", help="topic of the clouds, where the bag has several")
+    parser.add_argument(
+        "--intensity-scale",
+        type=float,
+        default=1.0,
+        help="factor that brings the intensities to 0..1, such as 0.0039 for 0..255 (default: 1)",
+    )
+    parser.add_argument(
+        "--min-confidence",
+        type=float,
+        default=0.0,
+        help="weaker labels become unknown, 255 (default: 0)",
+    )
+    parser.add_argument(
+        "--calibration", type=Path, help="calibration file of the cameras, instead of TF"
+    )
+    parser.add_argument("--pictures", type=Path, help="folder to draw pictures of the clouds into")
+    parser.add_argument(
+        "--every", type=int, default=10, help="draw every so many clouds (default: 10)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Segments the bag and prints what became of its clouds.
+
+    Raises:
+        WsssError: of the bundle, the engine, the bag or the calibration file.
+    """
+    bundle = read_bundle(arguments.bundle)
+    engine = load_engine("spconv", bundle)
+    segmenter = Segmenter(bundle.spec, engine, arguments.min_confidence)
+    pictures = None
+    if arguments.pictures is not None:
+        pictures = _Pictures(arguments.pictures, arguments.every, bundle.spec.ontology)
+    counts = segment_bag(
+        arguments.input,
+        arguments.output,
+        segmenter,
+        arguments.points_topic,
+        arguments.intensity_scale,
+        arguments.calibration,
+        pictures,
+    )
+    failed = f", {counts.failed} left without labels" if counts.failed else ""
+    print(f"{arguments.output}: {counts.clouds} clouds, {counts.points} points{failed}")
+    if pictures is not None:
+        print(f"{arguments.pictures}: {pictures.drawn} pictures")
+
+
+class _Pictures:
+    """Draws every so many frames into a folder, named by their number."""
+
+    def __init__(self, folder: Path, every: int, ontology: Ontology) -> None:
+        self.drawn = 0
+        self._folder = folder
+        self._every = max(every, 1)
+        self._ontology = ontology
+        self._seen = 0
+
+    def __call__(self, frame: Frame, semantic: SemanticCloud) -> None:
+        """Draws the frame if it is its turn."""
+        number, self._seen = self._seen, self._seen + 1
+        if number % self._every:
+            return
+        page = draw_page(frame, semantic, self._ontology)
+        path = self._folder / f"{number:06d}.png"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(page).save(path)
+        except OSError as error:
+            raise BagError(f"{path}: cannot be written: {error}") from error
+        self.drawn += 1
