@@ -21,7 +21,7 @@ class InputCheck:
     def __init__(self, spec: ModelSpec) -> None:
         names = [feature.name for feature in spec.features]
         self._ranges = {
-            name: (statistics["p01"], statistics["p99"])
+            name: (np.float32(statistics["p01"]), np.float32(statistics["p99"]))
             for name, statistics in spec.input_statistics.items()
             if name in names
         }
@@ -39,16 +39,16 @@ class InputCheck:
         return warnings
 
 
-def _median(cloud: PointCloud, name: str) -> float | None:
+def _median(cloud: PointCloud, name: str) -> np.float32 | None:
     try:
         values = point_features(cloud, (Feature(name),))[:, 0]
     except MessageError:  # a channel the cloud lacks: the model's fill value stands in
         return None
     values = values[np.isfinite(values)]
-    return float(np.median(values)) if len(values) else None
+    return np.median(values) if len(values) else None
 
 
-def _describe(name: str, median: float, low: float, high: float) -> str:
+def _describe(name: str, median: np.float32, low: np.float32, high: np.float32) -> str:
     advice = (
         "set the parameter 'intensity_scale' to the factor that brings the sensor's intensities "
         "to those of training"

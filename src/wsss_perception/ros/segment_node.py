@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import rclpy
 from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
 
 from wsss_perception.bundle import read_bundle
@@ -50,10 +52,7 @@ class SegmentNode(Node):
         self._publisher = self.create_publisher(
             PointCloud2, "semantic_points", QoSProfile(depth=5, reliability=reliability)
         )
-        newest = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._subscription = self.create_subscription(
-            PointCloud2, "points", self._worker.submit, newest
-        )
+        self._subscription = self._subscribe(ReliabilityPolicy.RELIABLE)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(REPORT_PERIOD, self._report, clock=steady)
         self.get_logger().info(
@@ -81,6 +80,35 @@ class SegmentNode(Node):
             f"voxels of {spec.voxel_size} m, engine {engine.name}"
         )
         return Segmenter(spec, engine)
+
+    def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
+        """Subscribes to the newest cloud.
+
+        A best-effort subscription takes clouds of any publisher, but Fast DDS loses more than half
+        of the large ones (2 MB) even on one machine. So the first try is reliable, and the first
+        best-effort publisher, which it cannot hear, makes the node subscribe anew.
+        """
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=self._subscribe_best_effort, message_lost=self._count_lost
+        )
+        return self.create_subscription(
+            PointCloud2,
+            "points",
+            self._worker.submit,
+            QoSProfile(depth=1, reliability=reliability),
+            event_callbacks=events,
+        )
+
+    def _subscribe_best_effort(self, _event: object) -> None:
+        self.get_logger().info(
+            f"a publisher on {self._subscription.topic_name} is best-effort: so is the "
+            "subscription now, and clouds may be lost on the way"
+        )
+        self.destroy_subscription(self._subscription)
+        self._subscription = self._subscribe(ReliabilityPolicy.BEST_EFFORT)
+
+    def _count_lost(self, event: QoSMessageLostInfo) -> None:
+        self._worker.counters.lost += event.total_count_change
 
     def _segment(self, message: PointCloud2) -> None:
         result = self._pipeline(

@@ -51,12 +51,14 @@ class Counters:
         published: semantic clouds sent.
         dropped: replaced by a newer cloud before their turn came, or waiting at shutdown.
         failed: clouds that could not be segmented.
+        lost: clouds that never arrived, as far as the middleware knows; not among ``received``.
     """
 
     received: int = 0
     published: int = 0
     dropped: int = 0
     failed: int = 0
+    lost: int = 0
 
     @property
     def pending(self) -> int:
@@ -66,7 +68,7 @@ class Counters:
     def __str__(self) -> str:
         return (
             f"{self.received} received, {self.published} published, {self.dropped} dropped, "
-            f"{self.failed} failed"
+            f"{self.failed} failed; {self.lost} lost on the way"
         )
 
 

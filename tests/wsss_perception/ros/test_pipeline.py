@@ -1,0 +1,90 @@
+import numpy as np
+import pytest
+from rosbags.typesys import Stores, get_typestore
+
+from wsss_perception.errors import MessageError
+from wsss_perception.frame import UNKNOWN
+from wsss_perception.messages.point_cloud2 import decode
+from wsss_perception.ros.pipeline import Pipeline
+from wsss_perception.segmenter import Segmenter
+
+TYPES = get_typestore(Stores.ROS2_JAZZY).types
+ADDED = ["label", "confidence", "seen", "rgb"]
+
+
+class CellEngine:
+    """Labels a voxel by its cell, surely (0.98) or weakly (0.5) by the mean intensity."""
+
+    name = "cell"
+
+    def __call__(self, coords, features):
+        logits = np.zeros((len(coords), 19), dtype=np.float32)
+        strength = np.where(features[:, 3] > 0.5, np.log(18 * 49), np.log(18))
+        logits[np.arange(len(coords)), coords.sum(axis=1) % 19] = strength
+        return logits
+
+
+@pytest.fixture
+def pipeline(spec) -> Pipeline:
+    return Pipeline(Segmenter(spec, CellEngine()))
+
+
+def test_pipeline_keeps_points_header_and_fields(pipeline, make_message):
+    message = make_message(TYPES)
+    result = pipeline(message, 0.0, 1.0).message
+    assert result.header == message.header
+    assert [field.name for field in result.fields] == ["x", "y", "z", "intensity", *ADDED]
+    before, after = decode(message), decode(result)
+    np.testing.assert_array_equal(after.xyz, before.xyz)
+    np.testing.assert_array_equal(after.channels["intensity"], before.channels["intensity"])
+    expected = np.floor(before.xyz / np.float32(0.2)).astype(int).sum(axis=1) % 19
+    np.testing.assert_array_equal(after.channels["label"], expected)
+
+
+def test_pipeline_names_the_seconds_of_each_stage(pipeline, make_message):
+    seconds = pipeline(make_message(TYPES), 0.0, 1.0).seconds
+    assert list(seconds) == ["decode", "voxelize", "network", "scatter", "encode"]
+    assert min(seconds.values()) > 0
+
+
+def test_pipeline_hides_labels_below_min_confidence(pipeline, make_message):
+    message = make_message(TYPES)
+    cloud = decode(pipeline(message, 0.8, 1.0).message)
+    weak = cloud.channels["confidence"] < 0.8
+    assert 0 < weak.sum() < len(cloud)
+    np.testing.assert_array_equal(cloud.channels["label"] == UNKNOWN, weak)
+
+
+def test_pipeline_scales_intensity_for_the_network_only(pipeline, make_message):
+    message = make_message(TYPES)
+    plain = decode(pipeline(message, 0.0, 1.0).message)
+    scaled = decode(pipeline(message, 0.0, 0.01).message)
+    assert plain.channels["confidence"].max() > 0.9
+    assert scaled.channels["confidence"].max() < 0.6
+    np.testing.assert_array_equal(scaled.channels["intensity"], plain.channels["intensity"])
+
+
+def test_pipeline_warns_of_intensities_the_model_was_not_trained_on(pipeline, make_message):
+    message = make_message(TYPES)
+    assert pipeline(message, 0.0, 1.0).warnings == []
+    assert "intensity_scale" in pipeline(message, 0.0, 255.0).warnings[0]
+    assert pipeline(message, 0.0, 255.0).warnings == []
+
+
+def test_pipeline_labels_odd_clouds(pipeline, make_message, odd_cloud):
+    message, plain = make_message(TYPES), make_message(TYPES)
+    odd_cloud(message)
+    result = pipeline(message, 0.0, 1.0).message
+    assert (result.height, result.width) == (message.height, message.width)
+    cloud = decode(result)
+    valid = np.isfinite(cloud.xyz).all(axis=1)
+    expected = decode(pipeline(plain, 0.0, 1.0).message).channels["label"][: len(cloud)]
+    np.testing.assert_array_equal(cloud.channels["label"], np.where(valid, expected, UNKNOWN))
+
+
+def test_pipeline_refuses_bad_clouds_with_the_reason(pipeline, make_message, bad_cloud):
+    damage, reason = bad_cloud
+    message = make_message(TYPES)
+    damage(message)
+    with pytest.raises(MessageError, match=reason):
+        pipeline(message, 0.0, 1.0)
