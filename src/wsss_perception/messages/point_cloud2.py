@@ -51,7 +51,7 @@ class _Layout:
     Attributes:
         fields: its fields by name, without padding.
         data: its bytes, uint8 [height * row_step] or more.
-        points: ``data`` viewed as [height, width, point_step].
+        points: ``data`` viewed as [height, width, point_step]; [0, 0, 0] without points.
     """
 
     fields: dict[str, _Field]
@@ -95,20 +95,23 @@ def decode(
             x, y, z of a float type.
     """
     layout = _layout(message)
-    xyz = np.empty((len(layout), 3), dtype=np.float32)
-    for column, axis in enumerate("xyz"):
+    for axis in "xyz":
         field = layout.fields.get(axis)
         if field is None or field.dtype.kind != "f" or field.count != 1:
             raise MessageError(
                 f"{_where(message)}: no field '{axis}' of type FLOAT32 or FLOAT64; the fields are "
                 f"{sorted(layout.fields) or 'none'}: choose a topic whose clouds hold x, y and z"
             )
-        xyz[:, column].reshape(layout.points.shape[:2])[...] = layout.values(field)[..., 0]
+    xyz = np.empty((len(layout), 3), dtype=np.float32)
+    grid = xyz.reshape(*layout.points.shape[:2], 3)
     decoded = {}
-    for name, field in _channel_fields(layout).items():
-        if channels is None or name in channels:
-            values = layout.values(field).astype(np.float32).reshape(len(layout), field.count)
-            decoded[name] = values[:, 0] if field.count == 1 else values
+    with np.errstate(over="ignore", invalid="ignore"):  # doubles beyond float32 become infinite
+        for column, axis in enumerate("xyz"):
+            grid[..., column] = layout.values(layout.fields[axis])[..., 0]
+        for name, field in _channel_fields(layout).items():
+            if channels is None or name in channels:
+                values = layout.values(field).astype(np.float32).reshape(len(layout), field.count)
+                decoded[name] = values[:, 0] if field.count == 1 else values
     if intensity_scale != 1.0 and "intensity" in decoded:
         decoded["intensity"] *= np.float32(intensity_scale)
     header = message.header
@@ -165,7 +168,7 @@ def encode_semantic(message: Any, semantic: SemanticCloud, palette: NDArray[np.u
         fields=[field for field in message.fields if field.name in kept] + new,
         is_bigendian=bool(message.is_bigendian),
         point_step=step,
-        row_step=step * int(message.width),
+        row_step=step * layout.points.shape[1],
         data=container,
         is_dense=bool(message.is_dense),
     )
@@ -219,8 +222,7 @@ def _layout(message: Any) -> _Layout:
     height, width = int(message.height), int(message.width)
     step, row_step = int(message.point_step), int(message.row_step)
     if not height * width:
-        nothing = np.zeros((height, width, step), dtype=np.uint8)
-        return _Layout(fields, nothing.reshape(-1), nothing)
+        return _Layout(fields, np.zeros(0, dtype=np.uint8), np.zeros((0, 0, 0), dtype=np.uint8))
     if row_step < width * step:
         raise MessageError(
             f"{where}: row_step {row_step} is less than {width} points of {step} bytes; "
