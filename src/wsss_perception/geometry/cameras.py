@@ -72,9 +72,9 @@ class Camera:
         points = np.asarray(xyz, dtype=np.float64)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             distorted, valid = self._distort(points, min_depth)
-            uv = distorted @ self.matrix[:2, :2].T + self.matrix[:2, 2]
+            uv = (self.matrix[:2, :2] @ distorted + self.matrix[:2, 2:]).T
             inside = (uv >= -0.5) & (uv < np.array([self.width, self.height]) - 0.5)
-        return uv, valid & inside.all(axis=1) & np.isfinite(points).all(axis=1)
+        return uv, valid & inside[:, 0] & inside[:, 1] & np.isfinite(points[:, 2])
 
     def scaled(self, factor: float) -> "Camera":
         """Returns the camera of the same image resized by ``factor``."""
@@ -87,7 +87,7 @@ class Camera:
     def _distort(
         self, points: NDArray[np.float64], min_depth: float
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Returns distorted normalised coordinates [N, 2] and which of them are valid [N]."""
+        """Returns distorted normalised coordinates [2, N] and which of them are valid [N]."""
         names = _COEFFICIENTS[self.model]
         padded = (*self.distortion, *(0.0,) * (len(names) - len(self.distortion)))
         k = dict(zip(names, padded, strict=True))
@@ -100,8 +100,10 @@ class Camera:
             scale = np.where(radius > 1e-12, theta_d / radius, 1.0 / z)
             in_range = theta < min(_turning_point(polynomial, [1.0]), np.pi)  # pi: no direction
             valid = in_range & (np.hypot(radius, z) >= min_depth)
-            return np.stack([x * scale, y * scale], axis=1), valid
+            return np.stack([x * scale, y * scale]), valid
         x, y = x / z, y / z
+        if not any(self.distortion):
+            return np.stack([x, y]), z >= min_depth
         r2 = x * x + y * y
         numerator = [1.0, k["k1"], k["k2"], k["k3"]]
         denominator = [1.0, k.get("k4", 0.0), k.get("k5", 0.0), k.get("k6", 0.0)]
@@ -110,7 +112,7 @@ class Camera:
         x_d = x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x)
         y_d = y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y
         valid = (z >= min_depth) & (r2 < _turning_point(numerator, denominator) ** 2)
-        return np.stack([x_d, y_d], axis=1), valid
+        return np.stack([x_d, y_d]), valid
 
 
 def _polynomial(coefficients: list[float], r2: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -26,7 +26,8 @@ def transform_points(transform: Matrix, xyz: NDArray[np.floating]) -> NDArray[np
     """Maps points [N, 3] through a transform [4, 4]; keeps the points' dtype."""
     rotation = transform[:3, :3].astype(xyz.dtype)
     translation = transform[:3, 3].astype(xyz.dtype)
-    return xyz @ rotation.T + translation
+    # not xyz @ rotation.T: on [N, 3] that is up to a hundred times slower in OpenBLAS
+    return np.ascontiguousarray((rotation @ xyz.T + translation[:, None]).T)
 
 
 def check_rigid(transform: Matrix, what: str, tolerance: float = 1e-3) -> None:
