@@ -9,6 +9,7 @@ For an image ``<images_root>/a/b/000001.png`` the teacher's folder holds, under 
 
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ class PrecomputedTeacher:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 probabilities = archive["prob"]
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, BadZipFile) as error:
             raise DatasetError(f"{path}: no readable array 'prob': {error}") from error
         return probabilities[: len(self.ontology)].astype(np.float32) / 255.0
 

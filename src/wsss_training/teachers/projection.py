@@ -7,12 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.frame import UNKNOWN
-from wsss_perception.geometry import occluded, transform_points
+from wsss_perception.geometry import visible_points
 from wsss_training.data.sample import ImageSource, Sample
 from wsss_training.teachers.precomputed import TeacherMaps
-
-MIN_DEPTH = 1.0
-"""Nearer points are on the vehicle or fall in the camera's blind spot; metres."""
 
 
 def project_teacher(
@@ -20,7 +17,7 @@ def project_teacher(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Gives every visible point the teacher's label of its pixel.
 
-    A point seen by several cameras takes the most confident one's label.
+    A point seen by several cameras takes the most confident label that the target ontology has.
 
     Args:
         sample: a sweep with its images.
@@ -35,33 +32,13 @@ def project_teacher(
     confidence = np.zeros(len(sample.cloud), dtype=np.float32)
     for image in sample.images:
         maps = teacher(image.path)
-        index, uv = visible_points(sample.cloud.xyz, image)
+        index, uv = visible_points(sample.cloud.xyz, image.camera, image.T_camera_lidar)
+        found = mapping[_sample_nearest(maps.labels, uv, image)]
         scores = _sample_nearest(maps.confidence, uv, image)
-        better = scores > confidence[index]
-        index, uv, scores = index[better], uv[better], scores[better]
-        labels[index] = mapping[_sample_nearest(maps.labels, uv, image)]
-        confidence[index] = scores
-    confidence[labels == UNKNOWN] = 0.0
+        better = (found != UNKNOWN) & (scores > confidence[index])
+        labels[index[better]] = found[better]
+        confidence[index[better]] = scores[better]
     return labels, confidence
-
-
-def visible_points(
-    xyz: NDArray[np.float32], image: ImageSource
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Finds the points that a camera sees.
-
-    Args:
-        xyz: points [N, 3] in the LiDAR frame.
-        image: the camera's image.
-
-    Returns:
-        Indices [M] of the visible points, and their pixel coordinates [M, 2].
-    """
-    points = transform_points(image.T_camera_lidar, xyz.astype(np.float64))
-    uv, inside = image.camera.project(points, MIN_DEPTH)
-    index = np.flatnonzero(inside)
-    hidden = occluded(uv[index], points[index, 2])
-    return index[~hidden], uv[index[~hidden]]
 
 
 def _sample_nearest(values: NDArray, uv: NDArray[np.float64], image: ImageSource) -> NDArray:

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+
+from wsss_perception.bundle import NetworkSpec
+from wsss_perception.errors import ConfigError
+from wsss_perception.networks.minkunet import PRESETS, MinkUNet
+
+
+def random_scene(seed, count=400, extent=40):
+    generator = np.random.default_rng(seed)
+    coords = np.unique(generator.integers(-extent, extent, (count, 3)), axis=0)
+    features = generator.standard_normal((len(coords), 2)).astype(np.float32)
+    batched = np.pad(coords, ((0, 0), (1, 0))).astype(np.int32)
+    return torch.from_numpy(batched), torch.from_numpy(features)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return MinkUNet(NetworkSpec("small"), inputs=2, classes=5).eval()
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_minkunet_presets_give_logits_for_every_voxel(name):
+    coords, features = random_scene(0)
+    network = MinkUNet(NetworkSpec(name, width=0.25), inputs=2, classes=5)
+    logits = network(coords, features)
+    assert logits.shape == (len(coords), 5)
+    logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_minkunet_18a_has_the_published_number_of_parameters():
+    network = MinkUNet(NetworkSpec("minkunet18a"), inputs=3, classes=20)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert parameters == pytest.approx(15.5e6, rel=0.01)
+
+
+@torch.no_grad()
+def test_minkunet_scenes_of_a_batch_do_not_mix(network):
+    scenes = [random_scene(seed) for seed in (1, 2)]
+    alone = torch.cat([network(*scene) for scene in scenes])
+    coords = torch.cat([scene[0] for scene in scenes])
+    coords[len(scenes[0][0]) :, 0] = 1
+    together = network(coords, torch.cat([scene[1] for scene in scenes]))
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_minkunet_follows_the_order_of_its_voxels(network):
+    coords, features = random_scene(3)
+    order = torch.randperm(len(coords), generator=torch.Generator().manual_seed(0))
+    shuffled = network(coords[order], features[order])
+    torch.testing.assert_close(shuffled, network(coords, features)[order], atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_minkunet_is_unchanged_by_shifts_of_its_stride(network):
+    coords, features = random_scene(4)
+    shifted = coords + torch.tensor([0, 16, -32, 48], dtype=torch.int32)
+    torch.testing.assert_close(network(shifted, features), network(coords, features))
+
+
+@torch.no_grad()
+def test_minkunet_takes_a_single_voxel(network):
+    logits = network(torch.zeros(1, 4, dtype=torch.int32), torch.ones(1, 2))
+    assert logits.shape == (1, 5)
+    assert torch.isfinite(logits).all()
+
+
+def test_minkunet_refuses_an_unknown_preset_naming_the_known():
+    with pytest.raises(ConfigError, match=r"minkunet99.*minkunet18a"):
+        MinkUNet(NetworkSpec("minkunet99"), inputs=2, classes=5)
+
+
+@pytest.mark.gpu
+@torch.no_grad()
+def test_minkunet_gives_the_same_logits_on_cpu_and_gpu(network):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU")
+    coords, features = random_scene(5)
+    expected = network(coords, features)
+    network.cuda()
+    got = network(coords.cuda(), features.cuda()).cpu()
+    torch.testing.assert_close(got, expected, atol=1e-3, rtol=1e-3)

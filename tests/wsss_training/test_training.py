@@ -1,0 +1,116 @@
+"""Training from teacher maps alone, end to end: it learns, resumes, and never reads labels."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+
+from wsss_perception.bundle import read_bundle
+from wsss_perception.engines import load_engine
+from wsss_perception.errors import ConfigError
+from wsss_perception.segmenter import Segmenter
+from wsss_training.config import load_config
+from wsss_training.data import open_dataset
+from wsss_training.evaluate import evaluate
+from wsss_training.export import export_bundle
+from wsss_training.metrics import semantic_kitti_scores
+from wsss_training.training import build_network, open_workload, train
+
+
+@pytest.fixture(scope="module")
+def trained(mini_log, tmp_path_factory):
+    """A short run on the mini log: its folder and its bundle."""
+    output = tmp_path_factory.mktemp("trained") / "run"
+    train(load_config(mini_log.config, [f"output={output}"]))
+    return output, export_bundle(output, output / "bundle")
+
+
+def test_training_on_teacher_maps_learns_to_label_the_points(mini_log, trained):
+    _, bundle = trained
+    dataset = open_dataset("semantic_kitti", mini_log.root)
+    segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, "cpu"))
+    matrix = evaluate(segmenter, [dataset[i] for i in range(len(dataset))])
+    scores = semantic_kitti_scores(matrix)
+    assert scores.mean_over(scores.points > 0) > 0.8
+
+
+def test_bundle_of_a_run_describes_input_calibration_and_origin(mini_log, trained):
+    spec = read_bundle(trained[1].folder).spec
+    assert spec.input_statistics["intensity"]["p01"] == pytest.approx(0.2)
+    assert spec.input_statistics["intensity"]["p99"] == pytest.approx(0.6)
+    assert spec.input_statistics["z"]["p01"] == pytest.approx(-1.7)
+    assert 0.05 < spec.temperature < 20
+    assert spec.provenance["steps"] == 40
+    assert spec.provenance["held_back_agreement_with_teacher"] > 0.8
+
+
+def test_workload_is_the_same_without_label_files(mini_log, tmp_path):
+    config = load_config(mini_log.config)
+    config.sources[0].root = config.teacher.images_root = str(tmp_path / "data")
+    shutil.copytree(mini_log.root, tmp_path / "data")
+    with_labels = open_workload(config).sweeps[0]
+    shutil.rmtree(tmp_path / "data" / "sequences" / "00" / "labels")
+    without_labels = open_workload(config).sweeps[0]
+    np.testing.assert_array_equal(with_labels.labels, without_labels.labels)
+    np.testing.assert_array_equal(with_labels.weights, without_labels.weights)
+
+
+def test_training_killed_with_sigkill_resumes_to_the_same_weights(mini_log, trained, tmp_path):
+    output = tmp_path / "run"
+    command = [sys.executable, "-m", "wsss_training", "train", str(mini_log.config)]
+    source = Path(__file__).parents[2] / "src"
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    process = subprocess.Popen([*command, f"output={output}"], env=environment)
+    deadline = time.monotonic() + 120
+    while not list((output / "checkpoints").glob("*step=[12]*.ckpt")):
+        assert process.poll() is None, "training ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, f"output={output}"], env=environment, check=True, timeout=240)
+    resumed = load_file(read_bundle(output / "bundle").weights)
+    for name, expected in load_file(trained[1].weights).items():
+        torch.testing.assert_close(resumed[name], expected, rtol=0, atol=1e-5)
+
+
+def test_train_refuses_the_folder_of_another_configuration(mini_log, trained):
+    config = load_config(mini_log.config, [f"output={trained[0]}", "seed=7"])
+    with pytest.raises(ConfigError, match="another configuration"):
+        train(config)
+
+
+def test_start_from_takes_a_bundles_weights_and_a_fresh_head_for_other_classes(
+    mini_log, trained, tmp_path
+):
+    _, bundle = trained
+    config = load_config(mini_log.config, [f"model.start_from={bundle.folder}"])
+    same, weights = build_network(config).state_dict(), load_file(bundle.weights)
+    assert all(torch.equal(same[name], weights[name]) for name in weights)
+
+    fewer = tmp_path / "three.yaml"
+    ontology = bundle.spec.ontology.to_dict()
+    fewer.write_text(yaml.safe_dump({**ontology, "classes": ontology["classes"][:3]}))
+    config.ontology = str(fewer)
+    other = build_network(config).state_dict()
+    assert other["head.weight"].shape[0] == 3
+    body = [name for name in weights if not name.startswith("head.")]
+    assert all(torch.equal(other[name], weights[name]) for name in body)
+
+    config.model.width = 1.0
+    with pytest.raises(ConfigError, match="start_from"):
+        build_network(config)
+
+
+def test_export_of_a_run_without_checkpoint_says_so(tmp_path):
+    with pytest.raises(ConfigError, match="train first"):
+        export_bundle(tmp_path, tmp_path / "bundle")
