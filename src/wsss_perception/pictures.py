@@ -140,7 +140,7 @@ def _splat(
     """
     height, width, _ = canvas.shape
     pixels = np.floor(np.clip(centres, -1e6, 1e6)).astype(np.int64)
-    sizes = np.rint(radius).astype(np.int64)
+    sizes = np.maximum(np.rint(radius), 1).astype(np.int64)
     bounds = np.flatnonzero(np.diff(sizes)) + 1
     for part in np.split(np.arange(len(sizes)), bounds):
         if not len(part):
