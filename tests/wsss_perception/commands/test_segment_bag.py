@@ -1,0 +1,94 @@
+from argparse import ArgumentParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from rosbags.typesys import Stores, get_typestore
+
+from wsss_perception.bag import BagWriter, open_bag
+from wsss_perception.bundle import ModelSpec, NetworkSpec, write_bundle
+from wsss_perception.commands import segment_bag
+from wsss_perception.errors import BagError, BundleError
+from wsss_perception.features import Feature
+from wsss_perception.frame import PointCloud
+from wsss_perception.messages import point_cloud2
+from wsss_perception.ontology import Ontology
+
+ONTOLOGY = Ontology("t", ("low", "high"), ((255, 0, 0), (0, 0, 255)), ((1,), (2,)))
+STORE = get_typestore(Stores.ROS2_JAZZY)
+
+
+class Unsure:
+    """An engine that is sure of high voxels only."""
+
+    name = "unsure"
+
+    def __call__(self, coords, features):
+        return np.stack([np.zeros(len(coords)), np.where(coords[:, 2] > 0, 9, -0.1)], axis=1)
+
+
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    """Words of a command line for a bag of 5 clouds."""
+    spec = ModelSpec(ONTOLOGY, NetworkSpec("none"), (Feature("intensity"),), 0.5)
+    write_bundle(tmp_path / "bundle", spec, {"weights.safetensors": b""})
+    monkeypatch.setattr(segment_bag, "load_engine", lambda name, bundle: Unsure())
+    with BagWriter(tmp_path / "in", "mcap", STORE) as writer:
+        topic = writer.add_topic("/points", "sensor_msgs/msg/PointCloud2")
+        for second in range(5):
+            xyz = np.random.default_rng(second).normal(0, 5, (30, 3)).astype(np.float32)
+            cloud = PointCloud(xyz, {"intensity": np.full(30, 100, np.float32)}, second)
+            writer.write(topic, second, point_cloud2.encode_cloud(cloud, STORE.types))
+    return [str(tmp_path / "in"), str(tmp_path / "out"), "--bundle", str(tmp_path / "bundle")]
+
+
+def run(words):
+    parser = ArgumentParser()
+    segment_bag.add_arguments(parser)
+    segment_bag.run(parser.parse_args(words))
+
+
+def test_the_command_writes_bag_and_pictures(words, tmp_path, capsys):
+    run([*words, "--pictures", str(tmp_path / "pictures"), "--every", "2"])
+    assert "5 clouds, 150 points" in capsys.readouterr().out
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == ["000000.png", "000002.png", "000004.png"]
+    with Image.open(tmp_path / "pictures" / "000002.png") as picture:
+        assert picture.size[0] == 1600
+
+
+@pytest.mark.parametrize(("limit", "labels"), [("0", {0, 1}), ("0.9", {1, 255})])
+def test_labels_below_the_minimal_confidence_are_unknown(words, tmp_path, limit, labels):
+    run([*words, "--min-confidence", limit])
+    with open_bag(tmp_path / "out") as bag:
+        messages = bag.messages(bag.on_topic("/semantic_points"))
+        clouds = [point_cloud2.decode(bag.deserialize(message)) for message in messages]
+    assert len(clouds) == 5
+    assert set(np.unique(np.concatenate([c.channels["label"] for c in clouds]))) == labels
+
+
+def test_intensity_reaches_the_network_scaled(words, monkeypatch):
+    seen = []
+
+    class Recorder(Unsure):
+        def __call__(self, coords, features):
+            seen.append(features)
+            return super().__call__(coords, features)
+
+    monkeypatch.setattr(segment_bag, "load_engine", lambda name, bundle: Recorder())
+    run([*words, "--intensity-scale", "0.01"])
+    assert len(seen) == 5
+    np.testing.assert_allclose(np.concatenate(seen), 1.0, rtol=1e-6)
+
+
+def test_a_folder_that_cannot_hold_pictures_is_named(words, tmp_path):
+    (tmp_path / "pictures").write_text("a file")
+    with pytest.raises(BagError, match=r"pictures/000000\.png: cannot be written"):
+        run([*words, "--pictures", str(tmp_path / "pictures")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_bundle_is_named_before_anything_is_written(words, tmp_path):
+    with pytest.raises(BundleError, match="absent: not a model bundle"):
+        run([*words[:3], str(tmp_path / "absent")])
+    assert not (tmp_path / "out").exists()
