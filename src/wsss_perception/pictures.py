@@ -1,6 +1,7 @@
 """Pictures of semantic clouds: over camera images, from above, and both on one page."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -53,7 +54,7 @@ def draw_overlay(
     far_to_near = np.argsort(-points[:, 2])
     depth = points[far_to_near, 2]
     width = view.camera.width * _SAMPLES
-    radius = np.clip(0.02 * width / depth, 0.0008 * width, 0.002 * width)
+    radius = np.clip(0.02 * width / depth, 0.0008 * width, 0.002 * width) + 0.3 * _SAMPLES
     image = _dim(view.image)
     canvas = image.repeat(_SAMPLES, axis=0).repeat(_SAMPLES, axis=1)
     centres = (uv[far_to_near] + 0.5) * _SAMPLES
@@ -107,14 +108,14 @@ def draw_page(frame: Frame, semantic: SemanticCloud, ontology: Ontology) -> Pict
         ontology: names and colours of the classes.
     """
     palette = ontology.palette()
-    overlays = [
-        _name_picture(draw_overlay(view, frame.cloud, semantic.labels, palette), view.name)
-        for view in frame.views
-    ]
+    rows = []
+    for start in range(0, len(frame.views), _CAMERAS_A_ROW):
+        views = _fit_row(frame.views[start : start + _CAMERAS_A_ROW])
+        overlays = [draw_overlay(v, frame.cloud, semantic.labels, palette) for v in views]
+        rows.append([_name_picture(o, v.name) for o, v in zip(overlays, views, strict=True)])
     above = draw_from_above(frame.cloud, semantic.labels, palette)
     legend_width = _PAGE_WIDTH - _VIEW_FROM_ABOVE[0] - 3 * _GAP
     legend = _draw_legend(frame, semantic.labels, ontology, (legend_width, above.shape[0]))
-    rows = [_fit_row(overlays[i : i + _CAMERAS_A_ROW]) for i in _row_starts(len(overlays))]
     heights = [row[0].shape[0] for row in rows] + [above.shape[0]]
     page = np.full((sum(heights) + _GAP * (len(heights) + 1), _PAGE_WIDTH, 3), _GROUND, np.uint8)
     y = _GAP
@@ -269,20 +270,18 @@ def _name_picture(picture: Picture, name: str) -> Picture:
     return np.asarray(image)
 
 
-def _row_starts(cameras: int) -> range:
-    return range(0, cameras, _CAMERAS_A_ROW)
+def _fit_row(views: Sequence[View]) -> list[View]:
+    """Scales views to one height at which they fill the page's width."""
+    ratio = sum(view.camera.width / view.camera.height for view in views)
+    height = (_PAGE_WIDTH - _GAP * (len(views) + 1)) / ratio
+    return [_scale(view, height / view.camera.height) for view in views]
 
 
-def _fit_row(pictures: Sequence[Picture]) -> list[Picture]:
-    """Scales pictures to one height at which they fill the page's width."""
-    ratio = sum(picture.shape[1] / picture.shape[0] for picture in pictures)
-    height = round((_PAGE_WIDTH - _GAP * (len(pictures) + 1)) / ratio)
-    scaled = []
-    for picture in pictures:
-        width = int(height * picture.shape[1] / picture.shape[0])
-        image = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
-        scaled.append(np.asarray(image))
-    return scaled
+def _scale(view: View, factor: float) -> View:
+    camera = view.camera.scaled(factor)
+    size = (camera.width, camera.height)
+    image = Image.fromarray(view.image).resize(size, Image.Resampling.LANCZOS)
+    return replace(view, camera=camera, image=np.asarray(image))
 
 
 def _write(
