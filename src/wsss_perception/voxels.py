@@ -59,15 +59,18 @@ def voxelize(
     """
     if not voxel_size > 0:
         raise ValueError(f"voxel_size must be positive, got {voxel_size}")
+    # One axis at a time: numpy is several times faster on columns than on rows of three.
     with np.errstate(over="ignore", invalid="ignore"):  # inf and huge values are dropped below
-        cells = np.floor(xyz * np.float32(1.0 / voxel_size))
-    # NaN compares false, so this drops points that are not finite as well
-    inside = ((cells >= -_LIMIT) & (cells < _LIMIT)).all(axis=1)
-    if point_range is not None:
-        low, high = np.array(point_range, dtype=np.float32).reshape(2, 3)
-        inside &= ((xyz >= low) & (xyz < high)).all(axis=1)
+        cells = [np.floor(column * np.float32(1.0 / voxel_size)) for column in xyz.T]
+    inside = np.ones(len(xyz), dtype=bool)
+    for axis, cell in enumerate(cells):
+        # NaN compares false, so this drops points that are not finite as well
+        inside &= (cell >= -_LIMIT) & (cell < _LIMIT)
+        if point_range is not None:
+            low, high = np.float32(point_range[axis]), np.float32(point_range[axis + 3])
+            inside &= (xyz[:, axis] >= low) & (xyz[:, axis] < high)
     index = np.flatnonzero(inside)
-    keys = _pack(cells[index])
+    keys = _pack([cell[index] for cell in cells])
     sorting = np.argsort(keys)
     order, keys = index[sorting], keys[sorting]
     is_start = np.empty(len(keys), dtype=bool)
@@ -79,9 +82,9 @@ def voxelize(
     return VoxelGrid(_unpack(keys[starts]), point_voxel, order, starts)
 
 
-def _pack(cells: NDArray[np.float32]) -> NDArray[np.int64]:
-    shifted = cells.astype(np.int64) + _LIMIT
-    return (shifted[:, 0] << 2 * _BITS) | (shifted[:, 1] << _BITS) | shifted[:, 2]
+def _pack(cells: list[NDArray[np.float32]]) -> NDArray[np.int64]:
+    x, y, z = (cell.astype(np.int64) + _LIMIT for cell in cells)
+    return (x << 2 * _BITS) | (y << _BITS) | z
 
 
 def _unpack(keys: NDArray[np.int64]) -> NDArray[np.int32]:
