@@ -18,10 +18,12 @@ class SourceConfig:
         dataset: a reader's name, see ``wsss_training.data``.
         root: its folder.
         options: what else the reader takes, such as ``sequences`` or ``cameras``.
+        every: take every so manieth sweep; those between hardly differ.
     """
 
     dataset: str = MISSING
     root: str = MISSING
+    every: int = 1
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -118,6 +120,8 @@ class OptimizationConfig:
         gradient_clip: largest norm of the gradient.
         ema_decay: of the averaged weights, the ones that are exported.
         lovasz_weight: of the Lovasz loss beside the cross-entropy.
+        class_balance: how much rare classes weigh more in the cross-entropy, see
+            ``losses.class_balance``; 0 not at all, 1 as much as frequent ones.
         precision: Lightning's: ``32-true``, or on a GPU ``16-mixed`` or ``bf16-mixed``.
         workers: processes that read and augment sweeps.
         checkpoint_every: steps between checkpoints, from which a killed run resumes.
@@ -126,11 +130,12 @@ class OptimizationConfig:
 
     steps: int = 1000
     batch_size: int = 4
-    learning_rate: float = 3e-3
+    learning_rate: float = 0.01
     weight_decay: float = 0.01
     gradient_clip: float = 5.0
     ema_decay: float = 0.99
     lovasz_weight: float = 1.0
+    class_balance: float = 0.5
     precision: str = "32-true"
     workers: int = 1
     checkpoint_every: int = 100

@@ -43,8 +43,10 @@ from wsss_training.data.training_set import (
     ResumingSampler,
     TeacherLabelledSweeps,
     Voxelizer,
+    count_classes,
     split_held_back,
 )
+from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.projected_prior import ProjectedPrior
 from wsss_training.teachers.precomputed import PrecomputedTeacher
 
@@ -77,8 +79,9 @@ def open_workload(config: TrainConfig) -> Workload:
     """
     ontology = load_ontology(config.ontology)
     teacher_ontology = load_ontology(config.teacher.ontology)
+    opened = [(open_dataset(s.dataset, s.root, **s.options), s.every) for s in config.sources]
     sweeps = TeacherLabelledSweeps(
-        [open_dataset(s.dataset, s.root, **s.options) for s in config.sources],
+        [(dataset, i) for dataset, every in opened for i in range(0, len(dataset), every)],
         PrecomputedTeacher(config.teacher.root, config.teacher.images_root, teacher_ontology),
         load_mapping(config.teacher.mapping, teacher_ontology, ontology),
     )
@@ -156,7 +159,10 @@ def train(config: TrainConfig) -> Path:
     lightning.seed_everything(config.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     workload = open_workload(config)
-    module = ProjectedPrior(build_network(config), config.optimization)
+    network = build_network(config)
+    counts = count_classes(workload.sweeps, workload.train, network.head.out_features)
+    weights = class_weights(counts, config.optimization.class_balance)
+    module = ProjectedPrior(network, config.optimization, weights)
     trainer = _trainer(config, output)
     trainer.fit(
         module,

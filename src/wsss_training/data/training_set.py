@@ -23,25 +23,25 @@ class TeacherLabelledSweeps(TorchDataset[LabelledPoints]):
     """Sweeps with the projected labels of a 2D teacher; 3D labels are never read.
 
     Args:
-        datasets: the logs.
+        samples: the sweeps to take: dataset and index in it.
         teacher: reads the teacher's maps.
         mapping: from the teacher's labels to the model's, uint8 [256].
     """
 
     def __init__(
         self,
-        datasets: Sequence[Dataset],
+        samples: Sequence[tuple[Dataset, int]],
         teacher: PrecomputedTeacher,
         mapping: NDArray[np.uint8],
     ) -> None:
-        self._index = [(dataset, i) for dataset in datasets for i in range(len(dataset))]
+        self._samples = list(samples)
         self._teacher, self._mapping = teacher, mapping
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._samples)
 
     def __getitem__(self, index: int) -> LabelledPoints:
-        dataset, i = self._index[index]
+        dataset, i = self._samples[index]
         sample = dataset[i]
         labels, confidence = project_teacher(sample, self._teacher, self._mapping)
         return LabelledPoints(sample.cloud, labels, confidence)
@@ -161,6 +161,18 @@ class ResumingSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(range(self._start(), self._draws))
+
+
+def count_classes(
+    sweeps: TeacherLabelledSweeps, indices: NDArray[np.int64], classes: int
+) -> NDArray[np.float64]:
+    """Sums the labels' reliability per class [C] over at most 200 sweeps, evenly chosen."""
+    counts = np.zeros(classes)
+    for index in indices[:: max(1, len(indices) // 200)]:
+        points = sweeps[int(index)]
+        known = points.labels != UNKNOWN
+        counts += np.bincount(points.labels[known], points.weights[known], minlength=classes)
+    return counts
 
 
 def split_held_back(

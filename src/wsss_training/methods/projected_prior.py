@@ -5,8 +5,10 @@ weighted by the teacher's confidence, and Lovasz-Softmax on the points that came
 """
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from numpy.typing import NDArray
 from torch.optim.lr_scheduler import OneCycleLR
 
 from wsss_perception.networks.minkunet import MinkUNet
@@ -22,10 +24,19 @@ class ProjectedPrior(lightning.LightningModule):
     Args:
         network: maps voxels to logits.
         optimization: schedule and weights of the losses.
+        class_weights: weight of each class in the cross-entropy, float32 [C].
     """
 
-    def __init__(self, network: MinkUNet, optimization: OptimizationConfig) -> None:
+    class_weights: torch.Tensor
+
+    def __init__(
+        self,
+        network: MinkUNet,
+        optimization: OptimizationConfig,
+        class_weights: NDArray[np.float32],
+    ) -> None:
         super().__init__()
+        self.register_buffer("class_weights", torch.from_numpy(class_weights), persistent=False)
         self.network = network
         self._optimization = optimization
         self._agreeing = 0
@@ -36,9 +47,13 @@ class ProjectedPrior(lightning.LightningModule):
         return batch.to(device)
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
-        """``L = CE(z, prior; confidence) + w Lovasz(softmax(z), prior)``."""
+        """``L = CE(z, prior) + w Lovasz(softmax(z), prior)``.
+
+        Points weigh in the cross-entropy by the teacher's confidence and their class's weight.
+        """
         logits = self.network(batch.coords, batch.features)[batch.voxels].float()
-        cross_entropy = weighted_cross_entropy(logits, batch.labels, batch.weights)
+        weights = batch.weights * self.class_weights[batch.labels]
+        cross_entropy = weighted_cross_entropy(logits, batch.labels, weights)
         lovasz = lovasz_softmax(logits.softmax(dim=1), batch.labels)
         size = int(batch.coords[:, 0].max()) + 1
         self.log("train/cross_entropy", cross_entropy, prog_bar=True, batch_size=size)
