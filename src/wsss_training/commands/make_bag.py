@@ -39,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="folder of the new bag")
     parser.add_argument("--dataset", required=True, choices=sorted(DATASETS), help="its reader")
     parser.add_argument("--root", required=True, type=Path, help="folder of the dataset")
-    parser.add_argument("--sequence", help="the log to write, where the dataset has several")
+    parser.add_argument(
+        "--sequences",
+        dest="sequence",
+        metavar="NN",
+        help="the log to write, where the dataset has several",
+    )
     parser.add_argument("--storage", default="mcap", choices=sorted(STORAGES), help="default: mcap")
     parser.add_argument(
         "--compress-images", action="store_true", help="write JPEG instead of raw pixels"
@@ -205,7 +210,7 @@ def _choose_log(dataset: Dataset, sequence: str | None) -> list[int]:
     scenes = [sample_id.rpartition("/")[0] for sample_id in dataset.sample_ids]
     names = ", ".join(dict.fromkeys(scenes)) or "none"
     if sequence is None and len(set(scenes)) > 1:
-        raise DatasetError(f"a bag holds one log: name one with --sequence; there are: {names}")
+        raise DatasetError(f"a bag holds one log: name one with --sequences; there are: {names}")
     index = [i for i, scene in enumerate(scenes) if sequence in (None, scene)]
     if not index:
         raise DatasetError(f"no log '{sequence}'; there are: {names}")
