@@ -8,6 +8,11 @@ import pytest
 import yaml
 from PIL import Image
 
+from wsss_perception.bundle import Bundle
+from wsss_training.config import load_config
+from wsss_training.export import export_bundle
+from wsss_training.training import train
+
 WIDTH, HEIGHT, FOCAL = 160, 80, 80.0
 T_CAMERA_LIDAR = np.array([[0.0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0]])
 ROAD_RAW, BUILDING_RAW = 40, 50
@@ -113,3 +118,11 @@ def mini_config(base: Path) -> dict:
             "validate_every": 20,
         },
     }
+
+
+@pytest.fixture(scope="session")
+def trained(mini_log: MiniLog, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
+    """A short run on the mini log: its folder and its bundle."""
+    output = tmp_path_factory.mktemp("trained") / "run"
+    train(load_config(mini_log.config, [f"output={output}"]))
+    return output, export_bundle(output, output / "bundle")

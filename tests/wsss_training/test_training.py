@@ -26,14 +26,6 @@ from wsss_training.metrics import semantic_kitti_scores
 from wsss_training.training import build_network, open_workload, train
 
 
-@pytest.fixture(scope="module")
-def trained(mini_log, tmp_path_factory):
-    """A short run on the mini log: its folder and its bundle."""
-    output = tmp_path_factory.mktemp("trained") / "run"
-    train(load_config(mini_log.config, [f"output={output}"]))
-    return output, export_bundle(output, output / "bundle")
-
-
 def test_training_on_teacher_maps_learns_to_label_the_points(mini_log, trained):
     _, bundle = trained
     dataset = open_dataset("semantic_kitti", mini_log.root)

@@ -35,7 +35,7 @@ class TeacherLabelledSweeps(TorchDataset[LabelledPoints]):
         mapping: NDArray[np.uint8],
     ) -> None:
         self._samples = list(samples)
-        self._teacher, self._mapping = teacher, mapping
+        self.teacher, self.mapping = teacher, mapping
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -43,7 +43,7 @@ class TeacherLabelledSweeps(TorchDataset[LabelledPoints]):
     def __getitem__(self, index: int) -> LabelledPoints:
         dataset, i = self._samples[index]
         sample = dataset[i]
-        labels, confidence = project_teacher(sample, self._teacher, self._mapping)
+        labels, confidence = project_teacher(sample, self.teacher, self.mapping)
         return LabelledPoints(sample.cloud, labels, confidence)
 
 
