@@ -142,14 +142,14 @@ def build_augmentation(config: AugmentConfig) -> Augmentation:
     )
 
 
-def train(config: TrainConfig) -> Path:
+def train(config: TrainConfig) -> bool:
     """Trains, or resumes a run that was interrupted.
 
     Args:
         config: what to do; ``config.output`` tells where.
 
     Returns:
-        The last checkpoint.
+        Whether this is the first of the processes that trained together.
 
     Raises:
         WsssError: the data or the configuration is at fault.
@@ -171,7 +171,7 @@ def train(config: TrainConfig) -> Path:
         ckpt_path=checkpoint,
         weights_only=False,
     )
-    return last_checkpoint(output)
+    return trainer.is_global_zero
 
 
 def held_back_loader(workload: Workload) -> DataLoader[LabelledPoints]:
@@ -203,7 +203,8 @@ def _training_loader(
     config: TrainConfig, workload: Workload, trainer: lightning.Trainer
 ) -> DataLoader[LabelledPoints]:
     settings = config.optimization
-    draws = settings.steps * settings.batch_size * trainer.world_size
+    draws_a_step = settings.batch_size * trainer.world_size
+    draws = settings.steps * draws_a_step
     augmented = AugmentedDraws(
         workload.sweeps,
         workload.train,
@@ -212,11 +213,14 @@ def _training_loader(
         config.seed,
         draws,
     )
-    per_step = settings.batch_size * trainer.world_size
+
+    def position() -> tuple[int, int, int]:
+        return trainer.global_step * draws_a_step, trainer.global_rank, trainer.world_size
+
     return DataLoader(
         augmented,
         batch_size=settings.batch_size,
-        sampler=ResumingSampler(draws, lambda: trainer.global_step * per_step),
+        sampler=ResumingSampler(draws, position),
         collate_fn=workload.voxelizer,
         num_workers=settings.workers,
         persistent_workers=settings.workers > 0,
@@ -241,6 +245,7 @@ def _trainer(config: TrainConfig, output: Path) -> lightning.Trainer:
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.gradient_clip,
         sync_batchnorm=True,
+        use_distributed_sampler=False,
         callbacks=callbacks,
         logger=TensorBoardLogger(str(output), name="logs", version=""),
         val_check_interval=min(settings.validate_every, settings.steps),

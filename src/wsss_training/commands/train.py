@@ -20,13 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Trains and exports."""
+    """Trains and, in the first of several processes, exports."""
     from wsss_training.config import load_config
     from wsss_training.export import export_bundle
     from wsss_training.training import train
 
     config = load_config(arguments.config, arguments.overrides)
-    train(config)
+    if not train(config):
+        return
     output = Path(config.output)
     bundle = export_bundle(output, output / "bundle")
     agreement = bundle.spec.provenance["held_back_agreement_with_teacher"]

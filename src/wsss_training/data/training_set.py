@@ -146,21 +146,23 @@ class AugmentedDraws(TorchDataset[LabelledPoints]):
 
 
 class ResumingSampler(Sampler[int]):
-    """Counts through draws, from where a resumed run stands.
+    """Counts through draws from where a resumed run stands, dealing them out to its processes.
 
     Args:
-        draws: number of draws of the whole run.
-        start: returns the first draw that is still to come.
+        draws: number of draws of the whole run, of all processes.
+        position: returns the first draw still to come, this process's rank, and the number of
+            processes.
     """
 
-    def __init__(self, draws: int, start: Callable[[], int]) -> None:
-        self._draws, self._start = draws, start
+    def __init__(self, draws: int, position: Callable[[], tuple[int, int, int]]) -> None:
+        self._draws, self._position = draws, position
 
     def __len__(self) -> int:
-        return self._draws
+        return self._draws // self._position()[2]
 
     def __iter__(self) -> Iterator[int]:
-        return iter(range(self._start(), self._draws))
+        first, rank, processes = self._position()
+        return iter(range(first + rank, self._draws, processes))
 
 
 def count_classes(
