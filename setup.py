@@ -39,7 +39,7 @@ setup(
         *tree("config/train", "share/wsss_training/config/train"),
     ],
     zip_safe=False,
-    install_requires=["numpy>=1.24", "pillow", "pyyaml", "rosbags", "safetensors"],
+    install_requires=["numpy>=1.24", "pillow>=10.1", "pyyaml", "rosbags", "safetensors"],
     extras_require={
         "ros": [
             "ros-jazzy-rclpy[fastrtps]",
@@ -47,13 +47,12 @@ setup(
             "ros-jazzy-std-msgs",
         ],
         "training": [
-            "lightning",
+            "lightning>=2.6",
             "matplotlib",
             "omegaconf",
             "spconv-cu118; platform_system != 'Darwin'",
             "tensorboard",
             "torch",
-            "tqdm",
         ],
         "test": [
             "colcon-common-extensions",

@@ -90,8 +90,8 @@ def score_projection(sequence: str, data: Path) -> dict:
             visible_points(sample.cloud.xyz, image.camera, image.T_camera_lidar)[0]
             for image in sample.images
         ]
-        index = np.unique(np.concatenate(seen))
-        matrix.update(sample.labels[index], labels[index])
+        points = np.unique(np.concatenate(seen))
+        matrix.update(sample.labels[points], labels[points])
     return report.to_dict(dataset.ontology, semantic_kitti_scores(matrix))
 
 
@@ -99,17 +99,17 @@ def make_table(arguments: argparse.Namespace) -> str:
     """Writes mean and spread over the seeds, and the IoU of each class with enough points."""
     lines = []
     for sequence in SEQUENCES:
-        rows = {"projection, points in view": [score_projection(sequence, arguments.data)]}
+        networks = {}
         for kind in CONFIGS:
             runs = [run_folder(arguments.output, kind, seed) for seed in SEEDS]
-            rows[f"3D network, {sequence} {kind}"] = [
+            networks[f"3D network, {sequence} {kind}"] = [
                 json.loads((run / f"seq{sequence}.json").read_text()) for run in runs
             ]
-        classes = rows["projection, points in view"][0]["classes_present"]
-        for kind in list(rows)[1:]:
-            classes = rows[kind][0]["classes_present"]
-        lines += [f"\n### Sequence {sequence}\n", header(classes), rule(classes)]
-        lines += [format_row(name, results, classes) for name, results in rows.items()]
+        projection = [score_projection(sequence, arguments.data)]
+        for rows in ({"projection, points in view": projection}, networks):
+            classes = next(iter(rows.values()))[0]["classes_present"]
+            lines += [f"\n### Sequence {sequence}\n", header(classes), rule(classes)]
+            lines += [format_row(name, results, classes) for name, results in rows.items()]
     return "\n".join(lines) + "\n"
 
 

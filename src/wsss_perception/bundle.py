@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from wsss_perception.errors import BundleError, OntologyError
-from wsss_perception.features import Feature
+from wsss_perception.features import GEOMETRIC, Feature
 from wsss_perception.ontology import Ontology, ontology_from_dict
 
 SCHEMA = 1
@@ -62,6 +62,11 @@ class ModelSpec:
     cameras: str = "none"
     input_statistics: dict[str, dict[str, float]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    def channels(self) -> list[str]:
+        """Names of the cloud's channels that the features are made of."""
+        names = (feature.name for feature in self.features)
+        return [name for name in names if name not in GEOMETRIC]
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,7 @@ def main(package: str, commands: Sequence[Command], argv: Sequence[str] | None =
     try:
         module = import_module(command.module)
     except ModuleNotFoundError as error:
-        missing = (error.name or "").split(".")[0]
-        return _fail(f"'{command.name}' needs the Python package '{missing}'; README: Installation")
+        return _fail_for_missing_package(command, error)
     parser = argparse.ArgumentParser(
         f"python -m {package} {command.name}",
         description=module.__doc__,
@@ -61,6 +60,10 @@ def main(package: str, commands: Sequence[Command], argv: Sequence[str] | None =
         module.run(arguments)
     except WsssError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:  # what a command imports only when it runs
+        return _fail_for_missing_package(command, error)
+    except OSError as error:
+        return _fail(f"{error.filename or command.name}: {error.strerror or error}")
     except KeyboardInterrupt:
         return 130
     return 0
@@ -74,6 +77,13 @@ def _list_commands(package: str, commands: Sequence[Command], words: list[str]) 
         return 0
     print(usage, file=sys.stderr)
     return _fail(f"unknown command '{words[0]}'" if words else "no command given")
+
+
+def _fail_for_missing_package(command: Command, error: ModuleNotFoundError) -> int:
+    missing = (error.name or "").split(".")[0]
+    if missing in ("wsss_perception", "wsss_training"):
+        raise error
+    return _fail(f"'{command.name}' needs the Python package '{missing}'; README: Installation")
 
 
 def _fail(message: str) -> int:

@@ -43,12 +43,6 @@ def point_features(cloud: PointCloud, features: tuple[Feature, ...]) -> NDArray[
     return result
 
 
-def missing_channels(cloud: PointCloud, features: tuple[Feature, ...]) -> list[str]:
-    """Names of the channels that a cloud lacks."""
-    names = [feature.name for feature in features]
-    return [name for name in names if name not in GEOMETRIC and name not in cloud.channels]
-
-
 def _values(cloud: PointCloud, feature: Feature) -> NDArray[np.float32] | np.float32:
     if feature.name == "range":
         # not np.linalg.norm: that is several times slower on [N, 3]

@@ -33,7 +33,7 @@ class Ontology:
         ignored_raw_ids: ids that carry no class (unlabelled, outlier...).
 
     Raises:
-        OntologyError: duplicate names or ids, bad colours, or more than 255 classes.
+        OntologyError: duplicate names or ids, bad colours, or more than 254 classes.
     """
 
     name: str

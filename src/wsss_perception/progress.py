@@ -2,6 +2,10 @@
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _INTERVAL = 0.2  # seconds between updates
 
@@ -37,3 +41,11 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self._shown:
             print(file=sys.stderr)
+
+
+def tracked(items: Iterable[T], what: str, total: int) -> Iterator[T]:
+    """Yields items and shows on a terminal how many of ``total`` are done."""
+    with Progress(what, total) as progress:
+        for item in items:
+            yield item
+            progress.step()

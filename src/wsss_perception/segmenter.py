@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from wsss_perception.bundle import ModelSpec
 from wsss_perception.engines import Engine
 from wsss_perception.features import point_features
-from wsss_perception.frame import UNKNOWN, Frame, SemanticCloud, View
+from wsss_perception.frame import UNKNOWN, Frame, PointCloud, SemanticCloud, View
 from wsss_perception.geometry import visible_points
-from wsss_perception.voxels import voxelize
+from wsss_perception.voxels import VoxelGrid, voxelize
 
 
 @dataclass
@@ -48,14 +48,10 @@ class Segmenter:
         """
         cloud, spec = frame.cloud, self.spec
         start = time.perf_counter()
-        features = point_features(cloud, spec.features)
-        finite = np.isfinite(features).all(axis=1, keepdims=True)
-        xyz = np.where(finite, cloud.xyz, np.float32("nan"))  # one NaN would spread in the network
-        grid = voxelize(xyz, spec.voxel_size, spec.point_range)
-        voxel_features = grid.mean(features)
+        grid, features = voxel_features(cloud, spec)
         voxelized = time.perf_counter()
         if len(grid.coords):
-            logits = self._engine(grid.coords, voxel_features)
+            logits = self._engine(grid.coords, features)
         else:
             logits = np.zeros((0, len(spec.ontology)), dtype=np.float32)
         computed = time.perf_counter()
@@ -68,6 +64,22 @@ class Segmenter:
         done = time.perf_counter()
         self.timing = Timing(voxelized - start, computed - voxelized, done - computed)
         return result
+
+
+def voxel_features(cloud: PointCloud, spec: ModelSpec) -> tuple[VoxelGrid, NDArray[np.float32]]:
+    """Computes a network's input: the voxels of a cloud and their mean features [V, F].
+
+    Points out of range, or with a coordinate or feature that is not finite, are in no voxel: one
+    NaN would spread in the network.
+
+    Raises:
+        MessageError: the cloud lacks a channel the model needs.
+    """
+    features = point_features(cloud, spec.features)
+    finite = np.isfinite(features).all(axis=1, keepdims=True)
+    xyz = cloud.xyz if finite.all() else np.where(finite, cloud.xyz, np.float32("nan"))
+    grid = voxelize(xyz, spec.voxel_size, spec.point_range)
+    return grid, grid.mean(features)
 
 
 def classify(
@@ -91,5 +103,6 @@ def count_views(xyz: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np
     """Counts the views that see each point [N, 3] -> uint8 [N]."""
     seen = np.zeros(len(xyz), dtype=np.uint8)
     for view in views:
-        seen[visible_points(xyz, view.camera, view.T_camera_lidar)[0]] += 1
+        index, _ = visible_points(xyz, view.camera, view.T_camera_lidar, depth_image=view.depth)
+        seen[index] += 1
     return seen

@@ -16,7 +16,7 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
     """
     if not len(labels):
         return 1.0
-    # Cross-entropy is convex in 1/T and unimodal in log T: two rounds of a grid find it.
+    # Cross-entropy is convex in 1/T and unimodal in log T: three rounds of a grid find it.
     low, high = torch.tensor(0.05).log(), torch.tensor(20.0).log()
     for _ in range(3):
         grid = torch.linspace(float(low), float(high), 21)

@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from wsss_perception.errors import ConfigError
 
@@ -199,11 +200,38 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
         raise ConfigError(
             f"{path}: no such config file; shipped ones are in config/train"
         ) from None
-    except (OmegaConfBaseException, OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {str(error).strip()}") from error
-    if not config.sources or not config.model.features:
-        raise ConfigError(f"{path}: needs at least one source and one model feature")
+    except (OmegaConfBaseException, YAMLError, OSError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path}: {str(error).strip()} (entries of a list cannot be overridden one by one)"
+        ) from error
+    _check(config, path)
     return config
+
+
+def _check(config: TrainConfig, path: str | Path) -> None:
+    """Raises ConfigError for values of the right type that make no sense."""
+    model, augment, optimization = config.model, config.augment, config.optimization
+    wrong = {
+        "sources: needs at least one": not config.sources,
+        "sources: 'every' must be at least 1": any(s.every < 1 for s in config.sources),
+        "held_back: must lie between 0 and 1": not 0 < config.held_back < 1,
+        "model.features: needs at least one": not model.features,
+        "model.voxel_size: must be positive": not model.voxel_size > 0,
+        "model.point_range: needs 6 numbers or none": len(model.point_range) not in (0, 6),
+        "augment.crop_range_limits: needs 2 numbers": len(augment.crop_range_limits) != 2,
+        "optimization: steps, batch_size, checkpoint_every and validate_every must be positive": (
+            min(
+                optimization.steps,
+                optimization.batch_size,
+                optimization.checkpoint_every,
+                optimization.validate_every,
+            )
+            < 1
+        ),
+    }
+    messages = [message for message, is_wrong in wrong.items() if is_wrong]
+    if messages:
+        raise ConfigError(f"{path}: {'; '.join(messages)}")
 
 
 def config_to_yaml(config: TrainConfig) -> str:

@@ -16,6 +16,7 @@ from wsss_perception.frame import PointCloud
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.calibration import expected_calibration_error, fit_temperature
 from wsss_training.config import TrainConfig, load_config
+from wsss_training.data.training_set import evenly
 from wsss_training.training import (
     CONFIG_FILE,
     Workload,
@@ -91,7 +92,12 @@ def _provenance(
         "method": "projected_prior",
         "steps": steps,
         "seed": config.seed,
-        "sources": [{"dataset": source.dataset, **source.options} for source in config.sources],
+        "sources": [
+            {"dataset": source.dataset, "every": source.every, **source.options}
+            for source in config.sources
+        ],
+        "augmentation": vars(config.augment),
+        "optimization": vars(config.optimization),
         "teacher": {"folder": Path(config.teacher.root).name, "mapping": config.teacher.mapping},
         "held_back_agreement_with_teacher": round(agreement, 4),
         "held_back_calibration_error": round(error, 4),
@@ -101,7 +107,7 @@ def _provenance(
 def _input_statistics(workload: Workload, spec: ModelSpec) -> dict[str, dict[str, float]]:
     """Percentiles of each feature's raw values over some training sweeps."""
     raw = tuple(Feature(feature.name, fill=feature.fill) for feature in spec.features)
-    chosen = workload.train[:: max(1, len(workload.train) // _STATISTICS_SWEEPS)]
+    chosen = evenly(workload.train, _STATISTICS_SWEEPS)
     values = np.concatenate([_finite_rows(workload.sweeps[int(i)].cloud, raw) for i in chosen])
     percentiles = np.percentile(values, [1, 50, 99], axis=0).round(4)
     names = ("p01", "p50", "p99")

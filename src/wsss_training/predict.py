@@ -1,6 +1,7 @@
 """Writes predictions as files: SemanticKITTI labels or coloured PLY clouds."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -65,5 +66,6 @@ def _write(path: Path, content: bytes) -> None:
         scratch.write_bytes(content)
         scratch.replace(path)
     except OSError as error:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink()
         raise DatasetError(f"{path}: cannot be written: {error.strerror}") from error

@@ -44,6 +44,7 @@ from wsss_training.data.training_set import (
     TeacherLabelledSweeps,
     Voxelizer,
     count_classes,
+    evenly,
     split_held_back,
 )
 from wsss_training.losses.class_balance import class_weights
@@ -51,6 +52,7 @@ from wsss_training.methods.projected_prior import ProjectedPrior
 from wsss_training.teachers.precomputed import PrecomputedTeacher
 
 CONFIG_FILE = "config.yaml"
+HELD_BACK_SWEEPS = 200
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,10 @@ def open_workload(config: TrainConfig) -> Workload:
     """
     ontology = load_ontology(config.ontology)
     teacher_ontology = load_ontology(config.teacher.ontology)
-    opened = [(open_dataset(s.dataset, s.root, **s.options), s.every) for s in config.sources]
+    opened = [
+        (open_dataset(s.dataset, s.root, labels=False, **s.options), s.every)
+        for s in config.sources
+    ]
     sweeps = TeacherLabelledSweeps(
         [(dataset, i) for dataset, every in opened for i in range(0, len(dataset), every)],
         PrecomputedTeacher(config.teacher.root, config.teacher.images_root, teacher_ontology),
@@ -89,8 +94,7 @@ def open_workload(config: TrainConfig) -> Workload:
         raise ConfigError(f"sources: {len(sweeps)} sweeps; training needs at least 2")
     train, held_back = split_held_back(len(sweeps), config.held_back, config.seed)
     spec = model_spec(config)
-    voxelizer = Voxelizer(spec.voxel_size, spec.point_range, spec.features)
-    return Workload(sweeps, train, held_back, voxelizer)
+    return Workload(sweeps, train, held_back, Voxelizer(spec))
 
 
 def model_spec(config: TrainConfig) -> ModelSpec:
@@ -154,15 +158,20 @@ def train(config: TrainConfig) -> bool:
     Raises:
         WsssError: the data or the configuration is at fault.
     """
-    output = Path(config.output)
-    checkpoint = _claim(output, config)
+    output, settings = Path(config.output), config.optimization
     lightning.seed_everything(config.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
     workload = open_workload(config)
     network = build_network(config)
     counts = count_classes(workload.sweeps, workload.train, network.head.out_features)
-    weights = class_weights(counts, config.optimization.class_balance)
-    module = ProjectedPrior(network, config.optimization, weights)
+    if not counts.sum() > 0:
+        raise ConfigError(
+            "no point of the training sweeps has a teacher's label; have the sources images, and "
+            "does teacher.mapping know their classes?"
+        )
+    weights = class_weights(counts, settings.class_balance)
+    module = ProjectedPrior(network, settings, weights)
+    checkpoint = _claim(output, config)
     trainer = _trainer(config, output)
     trainer.fit(
         module,
@@ -171,12 +180,15 @@ def train(config: TrainConfig) -> bool:
         ckpt_path=checkpoint,
         weights_only=False,
     )
+    if settings.steps % settings.checkpoint_every:
+        trainer.save_checkpoint(last_checkpoint(output))
     return trainer.is_global_zero
 
 
 def held_back_loader(workload: Workload) -> DataLoader[LabelledPoints]:
-    """Loads the held-back sweeps one by one, whole and as they are."""
-    subset = Subset(workload.sweeps, workload.held_back.tolist())
+    """Loads held-back sweeps one by one, whole and as they are; at most 200, evenly chosen."""
+    chosen = evenly(workload.held_back, HELD_BACK_SWEEPS)
+    subset = Subset(workload.sweeps, chosen.tolist())
     return DataLoader(subset, batch_size=1, collate_fn=workload.voxelizer)
 
 
@@ -188,15 +200,17 @@ def last_checkpoint(output: Path) -> Path:
 def _claim(output: Path, config: TrainConfig) -> Path | None:
     """Makes the run folder, or finds the checkpoint to resume from in an earlier one."""
     text, path = config_to_yaml(config), output / CONFIG_FILE
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise ConfigError(
-            f"{output}: holds a run of another configuration; choose another 'output', or "
-            "remove the folder"
-        )
+    checkpoint = last_checkpoint(output)
+    if checkpoint.exists():
+        if path.read_text(encoding="utf-8") != text:
+            raise ConfigError(
+                f"{output}: holds a run of another configuration; choose another 'output', or "
+                "remove the folder"
+            )
+        return checkpoint
     output.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    checkpoint = last_checkpoint(output)
-    return checkpoint if checkpoint.exists() else None
+    return None
 
 
 def _training_loader(
@@ -237,6 +251,7 @@ def _trainer(config: TrainConfig, output: Path) -> lightning.Trainer:
             filename="{step}",
             every_n_train_steps=settings.checkpoint_every,
             save_last=True,
+            enable_version_counter=False,
         ),
         LearningRateMonitor("step"),
     ]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from wsss_perception.errors import MessageError
-from wsss_perception.features import Feature, missing_channels, point_features
+from wsss_perception.features import Feature, point_features
 from wsss_perception.frame import PointCloud
 
 CLOUD = PointCloud(
@@ -21,7 +21,6 @@ def test_features_are_shifted_then_scaled_in_order():
 def test_fill_replaces_a_missing_channel_only():
     features = (Feature("ring", scale=2.0, fill=3.0), Feature("intensity", fill=9.0))
     np.testing.assert_array_equal(point_features(CLOUD, features), [[6, 0.5], [6, 1.0]])
-    assert missing_channels(CLOUD, (*features, Feature("range"))) == ["ring"]
 
 
 def test_missing_channel_is_named_with_those_there_are():

@@ -71,3 +71,23 @@ def test_visible_points_are_on_the_image_and_in_front():
     index, uv = visible_points(xyz, CAMERA, T_camera_lidar)
     np.testing.assert_array_equal(index, [1, *range(6, len(xyz))])
     np.testing.assert_allclose(uv[0], [320 - 500 * 0.5, 240], atol=1e-4)
+
+
+def test_visible_points_follow_a_depth_image_where_there_is_one():
+    depth_image = np.full((480, 640), 5.0, dtype=np.float32)
+    depth_image[:, :320] = 0.0  # unknown
+    xyz = np.float32([[0.5, 0, 5.02], [0.5, 0, 9.0], [-0.5, 0, 5.0]])  # optical frame
+    index, _ = visible_points(xyz, CAMERA, np.eye(4), depth_image=depth_image)
+    np.testing.assert_array_equal(index, [0])
+
+
+def test_visible_points_of_a_fisheye_beyond_90_degrees_hide_what_is_behind_them():
+    matrix = np.array([[150.0, 0, 320], [0, 150, 240], [0, 0, 1]])
+    fisheye = Camera(640, 480, matrix, "equidistant", (0.0, 0.0, 0.0, 0.0))
+    angle = np.deg2rad(100) + np.linspace(-0.15, 0.15, 31)
+    height = np.linspace(-0.15, 0.15, 31)
+    angle, height = (grid.ravel() for grid in np.meshgrid(angle, height))
+    direction = np.stack([np.sin(angle), height, np.cos(angle)], axis=1)  # right and behind
+    near, far = 3 * direction, 9 * direction[[480]]
+    index, _ = visible_points(np.vstack([far, near]), fisheye, np.eye(4))
+    np.testing.assert_array_equal(index, np.arange(1, len(near) + 1))

@@ -22,7 +22,12 @@ def test_config_survives_being_written_and_read(mini_log, tmp_path):
         ("optimization.stepz=3", "stepz"),
         ("optimization.steps=many", "many"),
         ("seed", "key=value"),
-        ("sources=[]", "source"),
+        ("sources=[]", "sources"),
+        ("sources=[", "sources"),
+        ("sources.0.every=2", "list"),
+        ("model.voxel_size=0", "voxel_size"),
+        ("model.point_range=[1,2]", "point_range"),
+        ("optimization.steps=0", "steps"),
     ],
 )
 def test_load_config_names_what_does_not_fit(mini_log, override, message):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from wsss_perception.bundle import read_bundle
 from wsss_perception.engines import load_engine
-from wsss_perception.errors import ConfigError
+from wsss_perception.errors import ConfigError, DatasetError
 from wsss_perception.segmenter import Segmenter
 from wsss_training.config import load_config
 from wsss_training.data import open_dataset
@@ -45,15 +45,48 @@ def test_bundle_of_a_run_describes_input_calibration_and_origin(mini_log, traine
     assert spec.provenance["held_back_agreement_with_teacher"] > 0.8
 
 
-def test_workload_is_the_same_without_label_files(mini_log, tmp_path):
+def test_workload_does_not_open_label_files(mini_log, tmp_path):
     config = load_config(mini_log.config)
-    config.sources[0].root = config.teacher.images_root = str(tmp_path / "data")
+    expected = open_workload(config).sweeps[0]
     shutil.copytree(mini_log.root, tmp_path / "data")
-    with_labels = open_workload(config).sweeps[0]
-    shutil.rmtree(tmp_path / "data" / "sequences" / "00" / "labels")
-    without_labels = open_workload(config).sweeps[0]
-    np.testing.assert_array_equal(with_labels.labels, without_labels.labels)
-    np.testing.assert_array_equal(with_labels.weights, without_labels.weights)
+    config.sources[0].root = config.teacher.images_root = str(tmp_path / "data")
+    for path in (tmp_path / "data" / "sequences" / "00" / "labels").iterdir():
+        path.write_bytes(b"damaged")
+    points = open_workload(config).sweeps[0]
+    np.testing.assert_array_equal(points.labels, expected.labels)
+    np.testing.assert_array_equal(points.weights, expected.weights)
+
+
+def test_the_last_steps_are_kept_where_no_checkpoint_falls_on_them(mini_log, tmp_path):
+    words = [
+        "optimization.steps=4",
+        "optimization.checkpoint_every=3",
+        f"output={tmp_path / 'run'}",
+    ]
+    config = load_config(mini_log.config, words)
+    train(config)
+    bundle = export_bundle(tmp_path / "run", tmp_path / "bundle")
+    assert bundle.spec.provenance["steps"] == 4
+    weights = load_file(bundle.weights)
+    train(config)  # nothing is left to do
+    again = load_file(export_bundle(tmp_path / "run", tmp_path / "bundle").weights)
+    assert all(torch.equal(again[name], weights[name]) for name in weights)
+
+
+def test_a_command_corrected_after_a_typo_is_not_refused(mini_log, tmp_path):
+    words = [f"output={tmp_path / 'run'}", "optimization.steps=1"]
+    config = load_config(mini_log.config, words)
+    config.sources[0].root = str(tmp_path / "typo")
+    with pytest.raises(DatasetError, match="typo"):
+        train(config)
+    assert train(load_config(mini_log.config, words))
+
+
+def test_training_without_a_single_teacher_label_says_so(mini_log, tmp_path):
+    config = load_config(mini_log.config, [f"output={tmp_path / 'run'}"])
+    config.sources[0].options = {"cameras": []}
+    with pytest.raises(ConfigError, match="teacher's label"):
+        train(config)
 
 
 def test_training_killed_with_sigkill_resumes_to_the_same_weights(mini_log, trained, tmp_path):

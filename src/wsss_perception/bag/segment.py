@@ -137,7 +137,7 @@ class _Job:
         self._segmenter = segmenter
         self._cameras = cameras
         self._palette = segmenter.spec.ontology.palette()
-        self._channels = [feature.name for feature in segmenter.spec.features]
+        self._channels = segmenter.spec.channels()
         self._intensity_scale = intensity_scale
         self._observer = observer
         self._last_error = ""

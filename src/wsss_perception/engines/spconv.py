@@ -39,15 +39,7 @@ def load(bundle: Bundle, device: str) -> SpconvEngine:
     Raises:
         EngineError: the device is not there, or the weights are not the network's.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        known = "auto, cpu, cuda, cuda:0..."
-        raise EngineError(f"unknown device '{device}'; known: {known}") from error
-    if place.type == "cuda" and not torch.cuda.is_available():
-        raise EngineError(f"device '{device}': PyTorch sees no CUDA GPU here; use cpu or auto")
+    place = _find_device(device)
     spec = bundle.spec
     network = MinkUNet(spec.network, len(spec.features), len(spec.ontology))
     try:
@@ -57,3 +49,20 @@ def load(bundle: Bundle, device: str) -> SpconvEngine:
             f"{bundle.weights}: not the weights of {spec.network}: {error}"
         ) from error
     return SpconvEngine(network.to(place).eval(), place)
+
+
+def _find_device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise EngineError(f"unknown device '{name}'; known: auto, cpu, cuda, cuda:0...")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise EngineError(
+            f"device '{name}': PyTorch sees {torch.cuda.device_count()} CUDA GPUs here; use one of "
+            "them, cpu or auto"
+        )
+    return device

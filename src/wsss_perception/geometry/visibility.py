@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from wsss_perception.geometry.cameras import Camera
 from wsss_perception.geometry.transforms import Matrix, transform_points
 
+DEPTH_TOLERANCE = 0.1
+"""How far a visible point may lie from a depth image's surface; metres."""
+
 
 def agrees_with_depth(
     uv: NDArray[np.float64],
@@ -86,15 +89,22 @@ def _enclosed(
 
 
 def visible_points(
-    xyz: NDArray[np.floating], camera: Camera, T_camera_lidar: Matrix, min_depth: float = 1.0
+    xyz: NDArray[np.floating],
+    camera: Camera,
+    T_camera_lidar: Matrix,
+    min_depth: float = 1.0,
+    depth_image: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Finds the points that a camera sees: on the image, and not hidden by nearer points.
+    """Finds the points that a camera sees: on the image, and not behind anything.
+
+    Where there is a depth image it decides, otherwise nearer points do; see ``occluded``.
 
     Args:
         xyz: points [N, 3] in the LiDAR frame, metres; may hold NaN or infinite points.
         camera: the camera.
         T_camera_lidar: [4, 4], maps the points to the camera's optical frame.
         min_depth: nearer points are on the vehicle or in the camera's blind spot; metres.
+        depth_image: [H, W] in metres, 0 where unknown; None where there is none.
 
     Returns:
         Indices [M] of the visible points, ascending, and their pixel coordinates [M, 2].
@@ -103,8 +113,14 @@ def visible_points(
         points = transform_points(T_camera_lidar, xyz.astype(np.float64))
     uv, inside = camera.project(points, min_depth)
     index = np.flatnonzero(inside)
-    index = index[~occluded(uv[index], points[index, 2])]
-    return index, uv[index]
+    uv, points = uv[index], points[index]
+    if depth_image is not None:
+        seen = agrees_with_depth(uv, points[:, 2], depth_image, DEPTH_TOLERANCE)
+    else:
+        # beyond 90 degrees a fisheye sees farther points at smaller z
+        is_fisheye = camera.model == "equidistant"
+        seen = ~occluded(uv, np.linalg.norm(points, axis=1) if is_fisheye else points[:, 2])
+    return index[seen], uv[seen]
 
 
 def _pixels(uv: NDArray[np.float64], shape: tuple[int, ...]) -> tuple[NDArray, NDArray]:

@@ -4,7 +4,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from wsss_perception.features import GEOMETRIC
 from wsss_perception.frame import Frame
 from wsss_perception.messages.point_cloud2 import decode, encode_semantic
 from wsss_perception.ros.input_check import InputCheck
@@ -37,8 +36,7 @@ class Pipeline:
         self._segmenter = segmenter
         self._check = InputCheck(segmenter.spec)
         self._palette = segmenter.spec.ontology.palette()
-        names = (feature.name for feature in segmenter.spec.features)
-        self._channels = [name for name in names if name not in GEOMETRIC]
+        self._channels = segmenter.spec.channels()
 
     def __call__(self, message: Any, min_confidence: float, intensity_scale: float) -> Result:
         """Segments a PointCloud2; the points keep their order and number.

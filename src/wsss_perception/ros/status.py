@@ -1,6 +1,7 @@
 """What the node tells of itself: rates, latency and counts, and each problem once in a while."""
 
 import re
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -49,25 +50,31 @@ class Status:
         self._clock = clock
         self._last, self._last_time = replace(counters), clock()
         self._seconds: dict[str, float] = defaultdict(float)
+        self._added = 0
+        self._lock = threading.Lock()  # the worker adds, a timer reports
 
     def add(self, seconds: Mapping[str, float]) -> None:
         """Adds the seconds a published cloud spent in each stage."""
-        for stage, value in seconds.items():
-            self._seconds[stage] += value
+        with self._lock:
+            self._added += 1
+            for stage, value in seconds.items():
+                self._seconds[stage] += value
 
     def report(self) -> str | None:
         """Returns a line on the time since the last report; None where no cloud arrived in it."""
         now, counters = self._clock(), replace(self._counters)
         last, elapsed = self._last, now - self._last_time
-        seconds, self._seconds = self._seconds, defaultdict(float)
+        with self._lock:
+            seconds, self._seconds = self._seconds, defaultdict(float)
+            added, self._added = self._added, 0
         self._last, self._last_time = counters, now
         arrived, published = counters.received - last.received, counters.published - last.published
         if not arrived and not published:
             return None
         line = f"{arrived / elapsed:.1f} clouds/s in, {published / elapsed:.1f} out"
-        if published and seconds:
+        if added:
             stages = ", ".join(
-                f"{stage} {1e3 * value / published:.0f}" for stage, value in seconds.items()
+                f"{stage} {1e3 * value / added:.0f}" for stage, value in seconds.items()
             )
-            line += f"; {1e3 * sum(seconds.values()) / published:.0f} ms a cloud ({stages})"
+            line += f"; {1e3 * sum(seconds.values()) / added:.0f} ms a cloud ({stages})"
         return f"{line}; in all {counters}"

@@ -1,9 +1,4 @@
-"""Sectors: the part of a sweep that cameras supervise, and sweeps made of several of them.
-
-A forward camera labels a quarter of a sweep. Training on that quarter costs a quarter of the
-time; four quarters of four sweeps around one sensor make a sweep with labels all around, the
-scene-level mixing of PolarMix (Xiao et al., NeurIPS 2022).
-"""
+"""The sector of a sweep that cameras supervise: training on it alone costs that much less."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +15,13 @@ def supervised_sector(points: LabelledPoints, margin: float) -> LabelledPoints:
     Args:
         points: a whole sweep.
         margin: unlabelled context kept to both sides.
+
+    Returns:
+        The sector; the whole sweep where no point is labelled.
     """
     bins = _azimuth_bins(points)
+    if (points.labels == UNKNOWN).all():
+        return points
     labelled = np.bincount(bins[points.labels != UNKNOWN], minlength=_BINS) > 0
     reach = int(np.ceil(margin / (2 * np.pi) * _BINS))
     kept = np.any([np.roll(labelled, shift) for shift in range(-reach, reach + 1)], axis=0)
@@ -30,5 +30,5 @@ def supervised_sector(points: LabelledPoints, margin: float) -> LabelledPoints:
 
 def _azimuth_bins(points: LabelledPoints) -> NDArray[np.int64]:
     azimuth = np.arctan2(points.cloud.xyz[:, 1], points.cloud.xyz[:, 0])
-    turn = (azimuth + np.pi) / (2 * np.pi)
+    turn = (np.nan_to_num(azimuth) + np.pi) / (2 * np.pi)
     return np.minimum((turn * _BINS).astype(np.int64), _BINS - 1)

@@ -23,10 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluates."""
-    from tqdm import tqdm
-
     from wsss_perception.bundle import read_bundle
     from wsss_perception.engines import load_engine
+    from wsss_perception.progress import tracked
     from wsss_perception.segmenter import Segmenter
     from wsss_training import report
     from wsss_training.data import open_dataset
@@ -34,13 +33,13 @@ def run(arguments: argparse.Namespace) -> None:
     from wsss_training.metrics import semantic_kitti_scores
 
     options = {"sequences": arguments.sequences} if arguments.sequences else {}
-    dataset = open_dataset(arguments.dataset, arguments.root, **options)
+    dataset = open_dataset(arguments.dataset, arguments.root, images=False, **options)
     bundle = read_bundle(arguments.bundle)
     ontology = bundle.spec.ontology
     check_same_classes(dataset.ontology, ontology)
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
     samples = (dataset[index] for index in range(len(dataset)))
-    matrix = evaluate(segmenter, tqdm(samples, total=len(dataset), unit="sweep"))
+    matrix = evaluate(segmenter, tracked(samples, "sweeps", len(dataset)))
     scores = semantic_kitti_scores(matrix)
     print(report.format_table(ontology, scores))
     if arguments.json is not None:

@@ -25,11 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Predicts."""
-    from tqdm import tqdm
-
     from wsss_perception.bundle import read_bundle
     from wsss_perception.engines import load_engine
     from wsss_perception.errors import DatasetError
+    from wsss_perception.progress import tracked
     from wsss_perception.segmenter import Segmenter
     from wsss_training.predict import predict_sweeps
 
@@ -38,5 +37,6 @@ def run(arguments: argparse.Namespace) -> None:
         raise DatasetError(f"{arguments.sweeps}: no .bin files there")
     bundle = read_bundle(arguments.bundle)
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
-    predict_sweeps(segmenter, tqdm(paths, unit="sweep"), arguments.output, arguments.format)
+    sweeps = tracked(paths, "sweeps", len(paths))
+    predict_sweeps(segmenter, sweeps, arguments.output, arguments.format)
     print(f"written: {len(paths)} files to {arguments.output}")

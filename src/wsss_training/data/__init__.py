@@ -18,12 +18,16 @@ DATASETS = {
 """Module and class of each reader; a class takes ``root`` and its own options."""
 
 
-def open_dataset(name: str, root: str | Path, **options: Any) -> Dataset:
+def open_dataset(
+    name: str, root: str | Path, labels: bool = True, images: bool = True, **options: Any
+) -> Dataset:
     """Opens a dataset by the name of its reader.
 
     Args:
         name: a key of ``DATASETS``.
         root: the dataset's folder.
+        labels: read 3D labels where there are some; otherwise their files are not opened.
+        images: describe the cameras' images; otherwise their files are not opened.
         options: what else the reader takes, such as ``sequences`` or ``cameras``.
 
     Raises:
@@ -33,11 +37,20 @@ def open_dataset(name: str, root: str | Path, **options: Any) -> Dataset:
         raise DatasetError(f"unknown dataset '{name}'; known: {', '.join(DATASETS)}")
     module, class_name = DATASETS[name]
     reader = getattr(import_module(module), class_name)
-    known = [option for option in inspect.signature(reader).parameters if option != "root"]
-    unknown = [option for option in options if option not in known]
-    if unknown:
-        raise DatasetError(
-            f"dataset '{name}' has no option {', '.join(unknown)}; it takes: "
-            f"{', '.join(known) or 'none'}"
-        )
+    takes = inspect.signature(reader).parameters
+    known = [option for option in takes if option not in ("root", "labels")]
+    for option, value in options.items():
+        if option not in known:
+            raise DatasetError(
+                f"dataset '{name}' has no option '{option}'; it takes: {', '.join(known) or 'none'}"
+            )
+        if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+            raise DatasetError(
+                f"dataset '{name}', option '{option}': {value!r} is not a list of quoted names, "
+                'such as ["00"]'
+            )
+    if "labels" in takes:
+        options["labels"] = labels
+    if "cameras" in takes and not images:
+        options["cameras"] = []
     return reader(root, **options)

@@ -38,20 +38,3 @@ class LabelledPoints:
             self.cloud.frame_id,
         )
         return LabelledPoints(cloud, self.labels, self.weights)
-
-
-def concatenate(parts: list[LabelledPoints]) -> LabelledPoints:
-    """Joins points into one cloud; the channels are those that all parts have."""
-    first = parts[0].cloud
-    names = set.intersection(*(set(part.cloud.channels) for part in parts))
-    cloud = PointCloud(
-        np.concatenate([part.cloud.xyz for part in parts]),
-        {n: np.concatenate([p.cloud.channels[n] for p in parts]) for n in sorted(names)},
-        first.stamp,
-        first.frame_id,
-    )
-    return LabelledPoints(
-        cloud,
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.weights for part in parts]),
-    )

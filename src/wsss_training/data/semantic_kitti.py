@@ -46,6 +46,7 @@ class SemanticKitti:
         root: the folder that holds ``sequences``.
         sequences: names of sequences; all that are there by default.
         cameras: folders of images to use, such as ``image_2``; all that are there by default.
+        labels: read the label files; otherwise they are not opened.
 
     Raises:
         DatasetError: a sequence, its sweeps or its calibration is missing or damaged.
@@ -56,13 +57,14 @@ class SemanticKitti:
         root: str | Path,
         sequences: list[str] | None = None,
         cameras: list[str] | None = None,
+        labels: bool = True,
     ) -> None:
         self.ontology = load_ontology("semantic_kitti")
         folder = Path(root) / "sequences"
         if not folder.is_dir():
             raise DatasetError(f"{folder}: no such folder; root must hold 'sequences'")
         names = subfolders(folder) if sequences is None else sequences
-        self._cameras = cameras
+        self._cameras, self._read_labels = cameras, labels
         self._sequences = [self._open(folder / name) for name in names]
         self._index = [(s, stem) for s in self._sequences for stem in s.stems]
         self.sample_ids = [f"{s.folder.name}/{stem}" for s, stem in self._index]
@@ -95,7 +97,7 @@ class SemanticKitti:
 
     def _labels(self, sequence: _Sequence, stem: str, points: int) -> NDArray[np.uint8] | None:
         path = sequence.folder / "labels" / f"{stem}.label"
-        if not path.parent.is_dir():
+        if not self._read_labels or not path.parent.is_dir():
             return None
         return self.ontology.labels_from_raw(read_raw_labels(path, points), str(path))
 

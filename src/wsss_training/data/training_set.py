@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from wsss_perception.features import Feature, point_features
+from wsss_perception.bundle import ModelSpec
 from wsss_perception.frame import UNKNOWN
-from wsss_perception.voxels import voxelize
+from wsss_perception.segmenter import voxel_features
 from wsss_training.augment import Augmentation, supervised_sector
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import Dataset
@@ -20,7 +20,7 @@ from wsss_training.teachers.projection import project_teacher
 
 
 class TeacherLabelledSweeps(TorchDataset[LabelledPoints]):
-    """Sweeps with the projected labels of a 2D teacher; 3D labels are never read.
+    """Sweeps with the projected labels of a 2D teacher.
 
     Args:
         samples: the sweeps to take: dataset and index in it.
@@ -67,34 +67,30 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Returns the batch on another device."""
-        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+        moved = {name: value.to(device, non_blocking=True) for name, value in vars(self).items()}
+        return Batch(**moved)
 
     def pin_memory(self) -> "Batch":
         """Returns the batch in page-locked memory."""
         return Batch(**{name: value.pin_memory() for name, value in vars(self).items()})
 
 
-@dataclass(frozen=True)
 class Voxelizer:
     """Turns labelled points into network input; collates several clouds into a Batch.
 
-    Attributes:
-        voxel_size: metres.
-        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres, or None.
-        features: input features.
+    Args:
+        spec: the model's voxels and input features.
     """
 
-    voxel_size: float
-    point_range: tuple[float, ...] | None
-    features: tuple[Feature, ...]
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
 
     def __call__(self, clouds: Sequence[LabelledPoints]) -> Batch:
         """Collates clouds; a cloud without points in range adds nothing."""
         parts: list[tuple[NDArray, ...]] = []
         offset = 0
         for number, points in enumerate(clouds):
-            grid = voxelize(points.cloud.xyz, self.voxel_size, self.point_range)
-            features = grid.mean(point_features(points.cloud, self.features))
+            grid, features = voxel_features(points.cloud, self._spec)
             used = np.flatnonzero((points.labels != UNKNOWN) & (grid.point_voxel >= 0))
             coords = np.pad(grid.coords, ((0, 0), (1, 0)), constant_values=number)
             voxels = grid.point_voxel[used].astype(np.int64) + offset
@@ -170,11 +166,16 @@ def count_classes(
 ) -> NDArray[np.float64]:
     """Sums the labels' reliability per class [C] over at most 200 sweeps, evenly chosen."""
     counts = np.zeros(classes)
-    for index in indices[:: max(1, len(indices) // 200)]:
+    for index in evenly(indices, 200):
         points = sweeps[int(index)]
         known = points.labels != UNKNOWN
         counts += np.bincount(points.labels[known], points.weights[known], minlength=classes)
     return counts
+
+
+def evenly(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Chooses at most so many indices, evenly spaced."""
+    return indices[:: max(1, -(-len(indices) // most))]
 
 
 def split_held_back(

@@ -18,11 +18,11 @@ def class_weights(counts: NDArray[np.float64], exponent: float) -> NDArray[np.fl
         exponent: 0 weights all points alike, 1 all classes alike.
 
     Returns:
-        float32 [C]; 0 for classes that never occur.
+        float32 [C]; a class that was not counted weighs like the rarest.
     """
     total = counts.sum()
     if not total > 0:
-        return np.zeros(len(counts), dtype=np.float32)
+        return np.ones(len(counts), dtype=np.float32)
     frequency = counts / total
-    weights = np.where(counts > 0, np.maximum(frequency, _RAREST) ** -exponent, 0.0)
+    weights = np.maximum(frequency, _RAREST) ** -exponent
     return (weights / (weights * frequency).sum()).astype(np.float32)

@@ -7,6 +7,7 @@ For an image ``<images_root>/a/b/000001.png`` the teacher's folder holds, under 
 - ``a/b/000001.prob.npz``: ``prob`` uint8 [classes, H/8, W/8], 255 = 1.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
@@ -58,10 +59,11 @@ class PrecomputedTeacher:
         Raises:
             DatasetError: the maps are missing or cannot be read, or the image lies elsewhere.
         """
-        labels = _read_gray(self._path(image, ".label.png")).copy()
+        # of a palette image the index is the class
+        labels = _read_bytes(self._path(image, ".label.png"), modes=("L", "P"))
         labels[labels >= len(self.ontology)] = UNKNOWN
-        confidence = _read_gray(self._path(image, ".conf.png")).astype(np.float32) / 255.0
-        return TeacherMaps(labels, confidence)
+        confidence = _read_bytes(self._path(image, ".conf.png"), modes=("L",))
+        return TeacherMaps(labels, confidence.astype(np.float32) / 255.0)
 
     def probabilities(self, image: Path) -> NDArray[np.float32]:
         """Reads class probabilities float32 [classes, H/8, W/8] of one image.
@@ -79,7 +81,8 @@ class PrecomputedTeacher:
 
     def _path(self, image: Path, suffix: str) -> Path:
         try:
-            relative = image.resolve().relative_to(self._images_root.resolve())
+            # not resolve(): folders of images are often links to another disk
+            relative = Path(os.path.abspath(image)).relative_to(os.path.abspath(self._images_root))
         except ValueError:
             raise DatasetError(
                 f"{image}: not below the teacher's images_root {self._images_root}"
@@ -90,9 +93,14 @@ class PrecomputedTeacher:
         return path
 
 
-def _read_gray(path: Path) -> NDArray[np.uint8]:
+def _read_bytes(path: Path, modes: tuple[str, ...]) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("L"))
-    except OSError as error:
+            if image.mode not in modes:
+                raise DatasetError(
+                    f"{path}: is of Pillow's mode '{image.mode}'; needs 8 bits a pixel and one "
+                    f"channel ({' or '.join(modes)})"
+                )
+            return np.array(image)
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises all three
         raise DatasetError(f"{path}: cannot be read: {error}") from error

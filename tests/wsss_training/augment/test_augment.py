@@ -127,6 +127,12 @@ def test_supervised_sector_keeps_all_labelled_points_and_the_margin(points):
     assert len(kept) == (np.abs(azimuth) <= kept_azimuth.max()).sum()
 
 
+def test_supervised_sector_of_a_sweep_without_labels_is_the_sweep(points):
+    labels = np.full(len(points), UNKNOWN, np.uint8)
+    sweep = LabelledPoints(points.cloud, labels, points.weights)
+    assert supervised_sector(sweep, margin=0.2) is sweep
+
+
 def test_compose_applies_its_steps_in_order(points):
     rng = np.random.default_rng(3)
     expected = Flip()(Scale(0.9, 1.1)(points, rng), rng)

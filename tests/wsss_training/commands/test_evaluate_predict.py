@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +40,25 @@ def test_evaluate_writes_scores_and_pictures(mini_log, trained, tmp_path, capsys
     assert "mean over all 19" in capsys.readouterr().out
 
 
-def test_evaluate_refuses_unlabelled_sets_and_unknown_sequences(mini_log, trained, capsys):
+def test_evaluate_refuses_an_unknown_sequence(mini_log, trained, capsys):
     assert evaluate(mini_log, trained[1].folder, "--sequences", "99") == 2
     assert "99" in capsys.readouterr().err
+
+
+def test_evaluate_refuses_a_set_without_labels(mini_log, trained, tmp_path, capsys):
+    shutil.copytree(mini_log.root, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "sequences" / "00" / "labels")
+    options = ["--dataset", "semantic_kitti", "--root", tmp_path / "data"]
+    assert run("evaluate", "--bundle", trained[1].folder, *options) == 2
+    assert "no labels to score against" in capsys.readouterr().err
+
+
+def test_evaluate_says_where_it_cannot_write(mini_log, trained, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert evaluate(mini_log, trained[1].folder, "--json", tmp_path / "file" / "seq00.json") == 2
+    error = capsys.readouterr().err
+    assert "file" in error
+    assert "Traceback" not in error
 
 
 def test_predict_writes_official_ids_in_the_sweeps_order(mini_log, trained, tmp_path):

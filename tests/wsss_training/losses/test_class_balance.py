@@ -10,7 +10,7 @@ def test_class_weights_of_a_hand_computed_case():
     weights = class_weights(np.array([90.0, 10.0, 0.0]), exponent=0.5)
     raw = np.array([0.9**-0.5, 0.1**-0.5])
     np.testing.assert_allclose(weights[:2], raw / (0.9 * raw[0] + 0.1 * raw[1]), rtol=1e-6)
-    assert weights[2] == 0.0
+    assert weights[2] > weights[1]  # not seen in the sweeps counted, but may be in others
 
 
 @given(
@@ -21,7 +21,7 @@ def test_class_weights_have_a_mean_of_one_over_points_and_favour_the_rare(counts
     counts = np.array(counts)
     weights = class_weights(counts, exponent).astype(np.float64)
     if not counts.sum() > 0:
-        assert (weights == 0).all()
+        assert (weights == 1).all()
         return
     assert (weights * counts).sum() / counts.sum() == pytest.approx(1.0, rel=1e-4)
     occurring = counts > 0

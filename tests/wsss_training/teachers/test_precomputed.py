@@ -57,3 +57,24 @@ def test_precomputed_teacher_names_a_damaged_map(folders, teacher, suffix):
     image = folders / "images" / "log" / "1.png"
     with pytest.raises(DatasetError, match=f"1{suffix}"):
         teacher.probabilities(image) if suffix == ".prob.npz" else teacher(image)
+
+
+def test_precomputed_teacher_takes_the_index_of_a_palette_image_as_class(folders, teacher):
+    image = Image.fromarray(np.uint8([[0, 13], [5, 8]]), mode="P")
+    image.putpalette([7, 90, 200] * 256)
+    image.save(folders / "teacher" / "log" / "1.label.png")
+    maps = teacher(folders / "images" / "log" / "1.png")
+    assert maps.labels.tolist() == [[0, 13], [5, 8]]
+
+
+def test_precomputed_teacher_refuses_maps_of_colours(folders, teacher):
+    Image.new("RGB", (2, 2), (90, 0, 200)).save(folders / "teacher" / "log" / "1.label.png")
+    with pytest.raises(DatasetError, match=r"1\.label\.png.*RGB"):
+        teacher(folders / "images" / "log" / "1.png")
+
+
+def test_precomputed_teacher_follows_linked_folders_of_images(folders, teacher):
+    (folders / "elsewhere").mkdir()
+    (folders / "images" / "log").rmdir()
+    (folders / "images" / "log").symlink_to(folders / "elsewhere")
+    assert teacher(folders / "images" / "log" / "1.png").labels[0, 1] == 13
