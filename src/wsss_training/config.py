@@ -201,8 +201,10 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
             f"{path}: no such config file; shipped ones are in config/train"
         ) from None
     except (OmegaConfBaseException, YAMLError, OSError, TypeError, ValueError) as error:
+        given = f" with {' '.join(overrides)}" if overrides else ""
         raise ConfigError(
-            f"{path}: {str(error).strip()} (entries of a list cannot be overridden one by one)"
+            f"{path}{given}: {str(error).strip()} (entries of a list cannot be overridden one by "
+            "one)"
         ) from error
     _check(config, path)
     return config

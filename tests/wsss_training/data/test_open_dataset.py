@@ -31,7 +31,22 @@ def test_unknown_dataset_lists_the_known():
 
 
 def test_unknown_option_lists_the_known(semantic_kitti):
-    with pytest.raises(DatasetError, match=r"no option sequence; it takes: sequences, cameras"):
+    with pytest.raises(DatasetError, match=r"no option 'sequence'; it takes: sequences, cameras"):
         open_dataset("semantic_kitti", semantic_kitti, sequence=["00"])
-    with pytest.raises(DatasetError, match=r"'kitti_object' has no option drives; it takes: none"):
+    with pytest.raises(DatasetError, match=r"'kitti_object' has no option 'drives'; it takes: none"):
         open_dataset("kitti_object", ".", drives=[])
+
+
+@pytest.mark.parametrize("names", ["30", [30], 30])
+def test_names_that_are_not_a_list_of_quoted_words_are_refused(semantic_kitti, names):
+    with pytest.raises(DatasetError, match="list of quoted names"):
+        open_dataset("semantic_kitti", semantic_kitti, sequences=names)
+
+
+def test_labels_and_images_are_not_opened_where_they_are_not_wanted(semantic_kitti):
+    folder = semantic_kitti / "sequences" / "00"
+    (folder / "labels" / "000000.label").write_bytes(b"damaged")
+    (folder / "image_2" / "000000.png").write_bytes(b"damaged")
+    sample = open_dataset("semantic_kitti", semantic_kitti, labels=False, images=False)[0]
+    assert sample.labels is None
+    assert sample.images == ()
