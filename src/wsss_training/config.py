@@ -10,6 +10,8 @@ from yaml import YAMLError
 
 from wsss_perception.errors import ConfigError
 
+PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
+
 
 @dataclass
 class SourceConfig:
@@ -123,7 +125,7 @@ class OptimizationConfig:
         lovasz_weight: of the Lovasz loss beside the cross-entropy.
         class_balance: how much rare classes weigh more in the cross-entropy, see
             ``losses.class_balance``; 0 not at all, 1 as much as frequent ones.
-        precision: Lightning's: ``32-true``, or on a GPU ``16-mixed`` or ``bf16-mixed``.
+        precision: ``32-true``, or on a GPU ``16-mixed`` or ``bf16-mixed``.
         workers: processes that read and augment sweeps.
         checkpoint_every: steps between checkpoints, from which a killed run resumes.
         validate_every: steps between validations on the held-back sweeps.
@@ -221,6 +223,9 @@ def _check(config: TrainConfig, path: str | Path) -> None:
         "model.voxel_size: must be positive": not model.voxel_size > 0,
         "model.point_range: needs 6 numbers or none": len(model.point_range) not in (0, 6),
         "augment.crop_range_limits: needs 2 numbers": len(augment.crop_range_limits) != 2,
+        f"optimization.precision: known are {', '.join(PRECISIONS)}": (
+            optimization.precision not in PRECISIONS
+        ),
         "optimization: steps, batch_size, checkpoint_every and validate_every must be positive": (
             min(
                 optimization.steps,

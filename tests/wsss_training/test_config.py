@@ -28,6 +28,7 @@ def test_config_survives_being_written_and_read(mini_log, tmp_path):
         ("model.voxel_size=0", "voxel_size"),
         ("model.point_range=[1,2]", "point_range"),
         ("optimization.steps=0", "steps"),
+        ("optimization.precision=8bit", "16-mixed"),
     ],
 )
 def test_load_config_names_what_does_not_fit(mini_log, override, message):
