@@ -259,7 +259,7 @@ def _trainer(config: TrainConfig, output: Path) -> lightning.Trainer:
         max_steps=settings.steps,
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.gradient_clip,
-        sync_batchnorm=True,
+        sync_batchnorm=torch.cuda.is_available(),
         use_distributed_sampler=False,
         callbacks=callbacks,
         logger=TensorBoardLogger(str(output), name="logs", version=""),
