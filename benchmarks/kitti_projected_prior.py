@@ -106,9 +106,10 @@ def make_table(arguments: argparse.Namespace) -> str:
                 json.loads((run / f"seq{sequence}.json").read_text()) for run in runs
             ]
         projection = [score_projection(sequence, arguments.data)]
+        lines += [f"\n### Sequence {sequence}"]
         for rows in ({"projection, points in view": projection}, networks):
             classes = next(iter(rows.values()))[0]["classes_present"]
-            lines += [f"\n### Sequence {sequence}\n", header(classes), rule(classes)]
+            lines += ["", header(classes), rule(classes)]
             lines += [format_row(name, results, classes) for name, results in rows.items()]
     return "\n".join(lines) + "\n"
 
