@@ -1,4 +1,3 @@
-from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -6,18 +5,12 @@ import pytest
 from rosbags.typesys import Stores, get_typestore
 
 
-class RclpyTypes(Mapping):
-    """Message classes generated for rclpy, by their full names."""
+class RclpyTypes(dict):
+    """Message classes generated for rclpy, by their full names; imported when asked for."""
 
-    def __getitem__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> Any:
         package, folder, message = name.split("/")
         return getattr(import_module(f"{package}.{folder}"), message)
-
-    def __iter__(self):
-        raise NotImplementedError
-
-    def __len__(self):
-        raise NotImplementedError
 
 
 @pytest.fixture(scope="session")
