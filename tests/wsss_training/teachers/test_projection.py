@@ -53,10 +53,11 @@ def test_project_teacher_ignores_classes_the_target_lacks():
     assert confidence[0] == 0.0
 
 
-def test_project_teacher_prefers_the_most_confident_camera_with_a_known_class():
+@pytest.mark.parametrize("order", ["ab", "ba"])
+def test_project_teacher_prefers_the_most_confident_camera_with_a_known_class(order):
     maps = {"a": halves(3, 4, 0.5, 0.6), "b": halves(4, 5, 0.7, 0.9)}
     labels, confidence = project_teacher(
-        sample_with("a", "b"), lambda path: maps[path.name], mapping_of(_3=7, _4=9)
+        sample_with(*order), lambda path: maps[path.name], mapping_of(_3=7, _4=9)
     )
     assert labels.tolist()[:2] == [9, 9]  # b on the left; a on the right, b's class is unknown
     assert confidence.tolist()[:2] == pytest.approx([0.7, 0.6])
