@@ -265,7 +265,7 @@ def test_messages_without_definitions_are_copied(tmp_path):
     with BagWriter(tmp_path / "in", "sqlite3", STORE) as writer:
         fill(writer)
     path = next((tmp_path / "in").glob("*.db3"))
-    apsw = pytest.importorskip("apsw")
+    apsw = pytest.importorskip("apsw", reason="apsw, which rosbags reads sqlite3 with, is missing")
     database = apsw.Connection(str(path))
     database.execute("DELETE FROM message_definitions")
     database.execute("UPDATE topics SET type_description_hash = ''")

@@ -132,8 +132,8 @@ def spec() -> ModelSpec:
 @pytest.fixture(scope="session")
 def bundle(spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A real bundle: the small network with random weights."""
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("spconv")
+    torch = pytest.importorskip("torch", reason="torch is not installed: make install")
+    pytest.importorskip("spconv", reason="spconv is not installed: make install")
     from safetensors.torch import save
 
     from wsss_perception.networks.minkunet import MinkUNet

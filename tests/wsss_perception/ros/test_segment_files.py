@@ -43,7 +43,7 @@ def test_rviz_can_show_the_input(displays, make_message):
 
 
 def test_parameter_file_lists_every_parameter_with_its_default():
-    pytest.importorskip("rclpy")
+    pytest.importorskip("rclpy", reason="rclpy is not installed: make install")
     from wsss_perception.ros.parameters import PARAMETERS
 
     data = yaml.safe_load((ROOT / "config" / "segment.yaml").read_text())

@@ -92,7 +92,7 @@ def test_a_bag_holds_the_log_in_the_order_of_time(tmp_path, storage):
 def test_messages_are_stored_in_the_order_of_time(tmp_path):
     """Not only sorted by the reader: ros2 bag play of a stream and tail -f see them in order."""
     make_bag(Log(tmp_path, shift=-30_000_000), tmp_path / "bag", storage="sqlite3")
-    apsw = pytest.importorskip("apsw")
+    apsw = pytest.importorskip("apsw", reason="apsw, which rosbags reads sqlite3 with, is missing")
     database = apsw.Connection(str(tmp_path / "bag" / "bag.db3"))
     times = [row[0] for row in database.execute("SELECT timestamp FROM messages ORDER BY id")]
     assert times == sorted(times)
