@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from wsss_perception.geometry import visible_points
+from wsss_perception.ontology import load_ontology
 from wsss_training import report
 from wsss_training.config import load_config
 from wsss_training.data.semantic_kitti import SemanticKitti
 from wsss_training.metrics import ConfusionMatrix, semantic_kitti_scores
-from wsss_training.teachers.projection import project_teacher
-from wsss_training.training import open_workload
+from wsss_training.workload import open_teacher
 
 CONFIGS = {"without": "config/train/kitti.yaml", "among the logs": "config/train/kitti_all.yaml"}
 SEQUENCES = ("31", "00")
@@ -79,13 +79,13 @@ def command(*words: object, log: Path) -> None:
 def score_projection(sequence: str, data: Path) -> dict:
     """Scores the teacher's projected labels on the labelled points that the cameras see."""
     config = load_config(CONFIGS["without"], [f"data_root={data}"])
-    workload = open_workload(config)
+    teacher = open_teacher(config.teacher, load_ontology(config.ontology))
     dataset = SemanticKitti(data / "semantic_kitti", [sequence])
     matrix = ConfusionMatrix(len(dataset.ontology))
     for index in range(len(dataset)):
         sample = dataset[index]
         assert sample.labels is not None
-        labels, _ = project_teacher(sample, workload.sweeps.teacher, workload.sweeps.mapping)
+        labels, _ = teacher(sample)
         seen = [
             visible_points(sample.cloud.xyz, image.camera, image.T_camera_lidar)[0]
             for image in sample.images

@@ -11,23 +11,9 @@ from yaml import YAMLError
 from wsss_perception.errors import ConfigError
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
-
-
-@dataclass
-class SourceConfig:
-    """One dataset to read sweeps from.
-
-    Attributes:
-        dataset: a reader's name, see ``wsss_training.data``.
-        root: its folder.
-        options: what else the reader takes, such as ``sequences`` or ``cameras``.
-        every: take every so manieth sweep; those between hardly differ.
-    """
-
-    dataset: str = MISSING
-    root: str = MISSING
-    every: int = 1
-    options: dict[str, Any] = field(default_factory=dict)
+SUPERVISIONS = ("teacher", "labels")
+SHARE_TOLERANCE = 1e-6
+"""How far the shares' sum may be from 1, since thirds have no exact decimals."""
 
 
 @dataclass
@@ -45,6 +31,31 @@ class TeacherConfig:
     images_root: str = MISSING
     ontology: str = MISSING
     mapping: str = MISSING
+
+
+@dataclass
+class SourceConfig:
+    """One dataset to read sweeps from.
+
+    Attributes:
+        dataset: a reader's name, see ``wsss_training.data``.
+        root: its folder.
+        every: take every so manieth sweep; those between hardly differ.
+        options: what else the reader takes, such as ``sequences`` or ``cameras``.
+        supervision: ``teacher``: a 2D teacher's projected maps, 3D labels are not opened; or
+            ``labels``: the dataset's own 3D labels, images are not opened.
+        teacher: this source's 2D teacher; that of the whole config if None.
+        share: of all draws, the share that is of this source's sweeps, 0..1; if None it shares
+            what the others leave, by its number of sweeps.
+    """
+
+    dataset: str = MISSING
+    root: str = MISSING
+    every: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
+    supervision: str = "teacher"
+    teacher: TeacherConfig | None = None
+    share: float | None = None
 
 
 @dataclass
@@ -83,7 +94,8 @@ class AugmentConfig:
     """Augmentation of training sweeps; see the classes of ``augment`` for each.
 
     Attributes:
-        sector_margin: context kept around the supervised sector, radians; None keeps all.
+        sector_margin: context kept around the supervised sector, radians; None keeps all. See
+            ``augment.sector`` for the sector of sweeps with labels all around.
         rotation: largest rotation about the vertical, radians.
         scale: largest relative change of size.
         height: largest change of the sensor's height, metres.
@@ -154,10 +166,10 @@ class TrainConfig:
         data_root: for use by paths of the file, as ``${data_root}/...``.
         seed: of everything random.
         ontology: the model's classes: a name or a YAML file.
-        sources: the unlabelled logs; labels they may have are never used.
-        held_back: share of their sweeps kept from training, to watch agreement with the teacher
-            and to calibrate the confidence.
-        teacher: the 2D teacher.
+        sources: the logs; 3D labels they may have are used with ``supervision: labels`` alone.
+        held_back: share of the sweeps with a teacher kept from training, to watch agreement with
+            it and to calibrate the confidence; of all sweeps where none has a teacher.
+        teacher: the 2D teacher of the sources that name none of their own.
         model: the network.
         augment: augmentation.
         optimization: schedule.
@@ -169,7 +181,7 @@ class TrainConfig:
     ontology: str = MISSING
     sources: list[SourceConfig] = field(default_factory=list)
     held_back: float = 0.1
-    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    teacher: TeacherConfig | None = None
     model: ModelConfig = field(default_factory=ModelConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimization: OptimizationConfig = field(default_factory=OptimizationConfig)
@@ -237,8 +249,34 @@ def _check(config: TrainConfig, path: str | Path) -> None:
         ),
     }
     messages = [message for message, is_wrong in wrong.items() if is_wrong]
+    messages += _wrong_sources(config.sources, config.teacher)
     if messages:
         raise ConfigError(f"{path}: {'; '.join(messages)}")
+
+
+def _wrong_sources(sources: list[SourceConfig], teacher: TeacherConfig | None) -> list[str]:
+    """Says what is wrong with each source's supervision, and with all their shares."""
+    messages = []
+    for number, source in enumerate(sources):
+        name = f"sources[{number}] ({source.dataset})"
+        if source.supervision not in SUPERVISIONS:
+            known = ", ".join(SUPERVISIONS)
+            messages.append(f"{name}: supervision '{source.supervision}'; known are {known}")
+        elif source.supervision == "labels" and source.teacher is not None:
+            messages.append(f"{name}: has a teacher, which supervision 'labels' makes no use of")
+        elif source.supervision == "teacher" and (source.teacher or teacher) is None:
+            messages.append(
+                f"{name}: supervision 'teacher' needs a teacher, the source's own or the config's"
+            )
+        if source.share is not None and not 0 < source.share <= 1:
+            messages.append(f"{name}: share {source.share} is not above 0 and at most 1")
+    shares = [source.share for source in sources if source.share is not None]
+    total, rest = sum(shares), len(sources) - len(shares)
+    if rest and total > 1 - SHARE_TOLERANCE:
+        messages.append(f"sources: shares of {total:g} leave nothing to those without a share")
+    if shares and not rest and abs(total - 1) > SHARE_TOLERANCE:
+        messages.append(f"sources: all have a share, and the sum is {total:g}, not 1")
+    return messages
 
 
 def config_to_yaml(config: TrainConfig) -> str:

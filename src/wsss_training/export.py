@@ -15,16 +15,10 @@ from wsss_perception.features import Feature, point_features
 from wsss_perception.frame import PointCloud
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.calibration import expected_calibration_error, fit_temperature
-from wsss_training.config import TrainConfig, load_config
+from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig, load_config
 from wsss_training.data.training_set import evenly
-from wsss_training.training import (
-    CONFIG_FILE,
-    Workload,
-    held_back_loader,
-    last_checkpoint,
-    model_spec,
-    open_workload,
-)
+from wsss_training.training import CONFIG_FILE, last_checkpoint
+from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
 
 _STATISTICS_SWEEPS = 32
 
@@ -32,8 +26,8 @@ _STATISTICS_SWEEPS = 32
 def export_bundle(run: Path, folder: Path) -> Bundle:
     """Exports the averaged weights of a run's last checkpoint, calibrated, as a bundle.
 
-    The temperature is fitted, and the agreement measured, against the teacher's labels on the
-    held-back sweeps.
+    The temperature is fitted, and the agreement measured, against the labels of the held-back
+    sweeps: the teacher's, or 3D labels where no source has a teacher.
 
     Args:
         run: the training run's output folder.
@@ -59,11 +53,13 @@ def export_bundle(run: Path, folder: Path) -> Bundle:
     network.load_state_dict(averaged)
     logits, labels = _held_back_logits(network, workload)
     temperature = fit_temperature(logits, labels)
+    steps, calibrated = int(saved["global_step"]), logits / temperature
     spec = replace(
         spec,
         temperature=round(temperature, 4),
         input_statistics=_input_statistics(workload, spec),
-        provenance=_provenance(config, int(saved["global_step"]), logits / temperature, labels),
+        provenance=_provenance(config, steps)
+        | _held_back_scores(workload.reference, calibrated, labels),
     )
     weights = save({key: value.contiguous() for key, value in averaged.items()})
     return write_bundle(folder, spec, {WEIGHTS_FILE: weights})
@@ -81,25 +77,46 @@ def _held_back_logits(network: MinkUNet, workload: Workload) -> tuple[torch.Tens
     return torch.cat(logits), torch.cat(labels)
 
 
-def _provenance(
-    config: TrainConfig, steps: int, logits: torch.Tensor, labels: torch.Tensor
-) -> dict[str, Any]:
+def _provenance(config: TrainConfig, steps: int) -> dict[str, Any]:
+    provenance = {
+        "method": "projected_prior",
+        "steps": steps,
+        "seed": config.seed,
+        "sources": [_source(source) for source in config.sources],
+        "augmentation": vars(config.augment),
+        "optimization": vars(config.optimization),
+    }
+    if config.teacher is not None:
+        provenance["teacher"] = _teacher(config.teacher)
+    return provenance
+
+
+def _source(source: SourceConfig) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "dataset": source.dataset,
+        "every": source.every,
+        "supervision": source.supervision,
+    }
+    if source.share is not None:
+        described["share"] = source.share
+    if source.teacher is not None:
+        described["teacher"] = _teacher(source.teacher)
+    return described | source.options
+
+
+def _teacher(teacher: TeacherConfig) -> dict[str, str]:
+    return {"folder": Path(teacher.root).name, "mapping": teacher.mapping}
+
+
+def _held_back_scores(
+    reference: str, logits: torch.Tensor, labels: torch.Tensor
+) -> dict[str, float]:
     confidence, predicted = logits.softmax(dim=1).max(dim=1)
     correct = predicted == labels
     agreement = float(correct.double().mean()) if len(labels) else 0.0
     error = expected_calibration_error(confidence, correct)
     return {
-        "method": "projected_prior",
-        "steps": steps,
-        "seed": config.seed,
-        "sources": [
-            {"dataset": source.dataset, "every": source.every, **source.options}
-            for source in config.sources
-        ],
-        "augmentation": vars(config.augment),
-        "optimization": vars(config.optimization),
-        "teacher": {"folder": Path(config.teacher.root).name, "mapping": config.teacher.mapping},
-        "held_back_agreement_with_teacher": round(agreement, 4),
+        f"held_back_agreement_with_{reference}": round(agreement, 4),
         "held_back_calibration_error": round(error, 4),
     }
 

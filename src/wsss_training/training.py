@@ -1,10 +1,8 @@
 """Runs a training from its configuration: logs in, checkpoints and a model bundle out."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import (
     Callback,
@@ -13,15 +11,12 @@ from lightning.pytorch.callbacks import (
     ModelCheckpoint,
 )
 from lightning.pytorch.loggers import TensorBoardLogger
-from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
 
-from wsss_perception.bundle import ModelSpec, NetworkSpec, read_bundle
+from wsss_perception.bundle import read_bundle
 from wsss_perception.errors import ConfigError
-from wsss_perception.features import Feature
 from wsss_perception.networks.minkunet import MinkUNet
-from wsss_perception.ontology import load_mapping, load_ontology
 from wsss_training.augment import (
     Augmentation,
     Compose,
@@ -36,77 +31,14 @@ from wsss_training.augment import (
     Scale,
 )
 from wsss_training.config import AugmentConfig, TrainConfig, config_to_yaml
-from wsss_training.data import open_dataset
+from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
-from wsss_training.data.training_set import (
-    AugmentedDraws,
-    ResumingSampler,
-    TeacherLabelledSweeps,
-    Voxelizer,
-    count_classes,
-    evenly,
-    split_held_back,
-)
+from wsss_training.data.training_set import AugmentedDraws, ResumingSampler, count_classes
 from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.projected_prior import ProjectedPrior
-from wsss_training.teachers.precomputed import PrecomputedTeacher
+from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
 
 CONFIG_FILE = "config.yaml"
-HELD_BACK_SWEEPS = 200
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What a configuration describes, opened.
-
-    Attributes:
-        sweeps: all sweeps with the teacher's labels.
-        train: indices of those to train on.
-        held_back: indices of those kept from training.
-        voxelizer: makes network input.
-    """
-
-    sweeps: TeacherLabelledSweeps
-    train: NDArray[np.int64]
-    held_back: NDArray[np.int64]
-    voxelizer: Voxelizer
-
-
-def open_workload(config: TrainConfig) -> Workload:
-    """Opens the datasets and the teacher of a configuration.
-
-    Raises:
-        WsssError: a dataset, the teacher or an ontology cannot be opened; or fewer than two
-            sweeps.
-    """
-    ontology = load_ontology(config.ontology)
-    teacher_ontology = load_ontology(config.teacher.ontology)
-    opened = [
-        (open_dataset(s.dataset, s.root, labels=False, **s.options), s.every)
-        for s in config.sources
-    ]
-    sweeps = TeacherLabelledSweeps(
-        [(dataset, i) for dataset, every in opened for i in range(0, len(dataset), every)],
-        PrecomputedTeacher(config.teacher.root, config.teacher.images_root, teacher_ontology),
-        load_mapping(config.teacher.mapping, teacher_ontology, ontology),
-    )
-    if len(sweeps) < 2:
-        raise ConfigError(f"sources: {len(sweeps)} sweeps; training needs at least 2")
-    train, held_back = split_held_back(len(sweeps), config.held_back, config.seed)
-    spec = model_spec(config)
-    return Workload(sweeps, train, held_back, Voxelizer(spec))
-
-
-def model_spec(config: TrainConfig) -> ModelSpec:
-    """Describes the model of a configuration, before training."""
-    model = config.model
-    return ModelSpec(
-        ontology=load_ontology(config.ontology),
-        network=NetworkSpec(model.network, model.width),
-        features=tuple(Feature(**vars(feature)) for feature in model.features),
-        voxel_size=model.voxel_size,
-        point_range=tuple(model.point_range) or None,
-    )
 
 
 def build_network(config: TrainConfig) -> MinkUNet:
@@ -163,11 +95,13 @@ def train(config: TrainConfig) -> bool:
     torch.set_float32_matmul_precision("high")
     workload = open_workload(config)
     network = build_network(config)
-    counts = count_classes(workload.sweeps, workload.train, network.head.out_features)
+    counts = count_classes(
+        workload.sweeps, workload.groups, config.augment.sector_margin, network.head.out_features
+    )
     if not counts.sum() > 0:
         raise ConfigError(
-            "no point of the training sweeps has a teacher's label; have the sources images, and "
-            "does teacher.mapping know their classes?"
+            "no point of the training sweeps has a label of its own or a teacher's label; have the "
+            "sources with a teacher images, and does the teacher's mapping know their classes?"
         )
     weights = class_weights(counts, settings.class_balance)
     module = ProjectedPrior(network, settings, weights)
@@ -183,13 +117,6 @@ def train(config: TrainConfig) -> bool:
     if settings.steps % settings.checkpoint_every:
         trainer.save_checkpoint(last_checkpoint(output))
     return trainer.is_global_zero
-
-
-def held_back_loader(workload: Workload) -> DataLoader[LabelledPoints]:
-    """Loads held-back sweeps one by one, whole and as they are; at most 200, evenly chosen."""
-    chosen = evenly(workload.held_back, HELD_BACK_SWEEPS)
-    subset = Subset(workload.sweeps, chosen.tolist())
-    return DataLoader(subset, batch_size=1, collate_fn=workload.voxelizer)
 
 
 def last_checkpoint(output: Path) -> Path:
@@ -221,11 +148,10 @@ def _training_loader(
     draws = settings.steps * draws_a_step
     augmented = AugmentedDraws(
         workload.sweeps,
-        workload.train,
+        DrawOrder(workload.groups, config.seed, draws),
         build_augmentation(config.augment),
         config.augment.sector_margin,
         config.seed,
-        draws,
     )
 
     def position() -> tuple[int, int, int]:

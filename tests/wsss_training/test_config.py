@@ -1,4 +1,5 @@
 import pytest
+import yaml
 
 from wsss_perception.errors import ConfigError
 from wsss_training.config import config_to_yaml, load_config
@@ -34,6 +35,49 @@ def test_config_survives_being_written_and_read(mini_log, tmp_path):
 def test_load_config_names_what_does_not_fit(mini_log, override, message):
     with pytest.raises(ConfigError, match=message):
         load_config(mini_log.config, [override])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([{"supervision": "images"}], r"sources\[0\] \(a\): supervision 'images'; known are teach"),
+        ([{}, {"supervision": "labels", "teacher": True}], r"sources\[1\] \(a\): has a teacher"),
+        ([{"share": 0.0}, {}], r"sources\[0\] \(a\): share 0.0"),
+        ([{}, {"share": 1.5}], r"sources\[1\] \(a\): share 1.5"),
+        ([{"share": 0.6}, {"share": 0.6}], "the sum is 1.2, not 1"),
+        ([{"share": 0.3}, {"share": 0.3}], "the sum is 0.6, not 1"),
+        ([{"share": 0.5}, {"share": 0.5}, {}], "leave nothing to those without"),
+    ],
+)
+def test_load_config_names_the_source_that_does_not_fit(mini_log, tmp_path, changes, message):
+    data = yaml.safe_load(mini_log.config.read_text())
+    own = data["teacher"]
+    for change in changes:
+        change.update({"teacher": own} if "teacher" in change else {})
+    data["sources"] = [{"dataset": "a", "root": "b", **change} for change in changes]
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_load_config_wants_a_teacher_only_where_a_source_needs_one(mini_log, tmp_path):
+    data = yaml.safe_load(mini_log.config.read_text())
+    own, path = data.pop("teacher"), tmp_path / "config.yaml"
+    labelled = {"dataset": "a", "root": "b", "supervision": "labels", "share": 0.5}
+    data["sources"] = [labelled, {"dataset": "c", "root": "d", "teacher": own}]
+    path.write_text(yaml.safe_dump(data))
+    config = load_config(path)
+    assert config.teacher is None
+    assert config.sources[0].teacher is None
+    assert vars(config.sources[1].teacher) == own
+    again = tmp_path / "again.yaml"
+    again.write_text(config_to_yaml(config))
+    assert load_config(again) == config
+    del data["sources"][1]["teacher"]
+    path.write_text(yaml.safe_dump(data))
+    with pytest.raises(ConfigError, match=r"sources\[1\] \(c\): .* needs a teacher"):
+        load_config(path)
 
 
 def test_load_config_of_a_missing_file_says_where_shipped_ones_are(tmp_path):

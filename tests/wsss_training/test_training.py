@@ -1,4 +1,4 @@
-"""Training from teacher maps alone, end to end: it learns, resumes, and never reads labels."""
+"""Training end to end: it learns, resumes, and reads labels only where they supervise."""
 
 import os
 import shutil
@@ -18,12 +18,13 @@ from wsss_perception.bundle import read_bundle
 from wsss_perception.engines import load_engine
 from wsss_perception.errors import ConfigError, DatasetError
 from wsss_perception.segmenter import Segmenter
-from wsss_training.config import load_config
+from wsss_training.config import SourceConfig, load_config
 from wsss_training.data import open_dataset
 from wsss_training.evaluate import evaluate
 from wsss_training.export import export_bundle
 from wsss_training.metrics import semantic_kitti_scores
-from wsss_training.training import build_network, open_workload, train
+from wsss_training.training import build_network, train
+from wsss_training.workload import open_workload
 
 
 def test_training_on_teacher_maps_learns_to_label_the_points(mini_log, trained):
@@ -55,6 +56,37 @@ def test_workload_does_not_open_label_files(mini_log, tmp_path):
     points = open_workload(config).sweeps[0]
     np.testing.assert_array_equal(points.labels, expected.labels)
     np.testing.assert_array_equal(points.weights, expected.weights)
+
+
+def test_training_on_labels_needs_no_teacher_and_says_what_it_agrees_with(mini_log, tmp_path):
+    config = load_config(mini_log.config, [f"output={tmp_path / 'run'}"])
+    config.sources[0].supervision, config.teacher = "labels", None
+    train(config)
+    spec = export_bundle(tmp_path / "run", tmp_path / "bundle").spec
+    assert spec.provenance["sources"] == [
+        {"dataset": "semantic_kitti", "every": 1, "supervision": "labels"}
+    ]
+    assert spec.provenance["held_back_agreement_with_labels"] > 0.8
+    assert "teacher" not in spec.provenance
+    assert "held_back_agreement_with_teacher" not in spec.provenance
+
+
+def test_bundle_of_joint_training_names_supervision_and_share_of_each_source(mini_log, tmp_path):
+    config = load_config(mini_log.config, [f"output={tmp_path / 'run'}", "optimization.steps=2"])
+    own, config.teacher = config.teacher, None
+    config.sources[0].teacher = own
+    config.sources.append(
+        SourceConfig("semantic_kitti", str(mini_log.root), 2, supervision="labels", share=0.25)
+    )
+    train(config)
+    provenance = export_bundle(tmp_path / "run", tmp_path / "bundle").spec.provenance
+    teacher = {"folder": "teacher", "mapping": "cityscapes_to_semantic_kitti"}
+    common = {"dataset": "semantic_kitti"}
+    assert provenance["sources"] == [
+        {**common, "every": 1, "supervision": "teacher", "teacher": teacher},
+        {**common, "every": 2, "supervision": "labels", "share": 0.25},
+    ]
+    assert "held_back_agreement_with_teacher" in provenance
 
 
 def test_the_last_steps_are_kept_where_no_checkpoint_falls_on_them(mini_log, tmp_path):

@@ -4,7 +4,7 @@ from wsss_training.augment.base import Augmentation, Compose
 from wsss_training.augment.density import CropRange, DropBeams, DropPoints, JitterPoints
 from wsss_training.augment.intensity import JitterIntensity
 from wsss_training.augment.pose import Flip, Mount, Rotate, Scale
-from wsss_training.augment.sector import supervised_sector
+from wsss_training.augment.sector import random_sector, supervised_sector
 
 __all__ = [
     "Augmentation",
@@ -18,5 +18,6 @@ __all__ = [
     "Mount",
     "Rotate",
     "Scale",
+    "random_sector",
     "supervised_sector",
 ]

@@ -1,4 +1,10 @@
-"""The sector of a sweep that cameras supervise: training on it alone costs that much less."""
+"""Sectors of a sweep: training on one costs that much less than on the whole sweep.
+
+A teacher labels the sector that cameras see. Of a sweep with labels all around, a random sector
+about as wide stands in, so that steps cost the same whatever supervises them.
+"""
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,6 +13,30 @@ from wsss_perception.frame import UNKNOWN
 from wsss_training.data.labelled_points import LabelledPoints
 
 _BINS = 72
+_SECTOR_BINS = 18  # 90 degrees; KITTI's cameras see 82
+
+
+def random_sector(points: LabelledPoints, rng: np.random.Generator) -> LabelledPoints:
+    """Forgets all labels but those of a sector of 90 degrees around a random labelled azimuth.
+
+    Args:
+        points: a whole sweep.
+        rng: chooses the azimuth.
+
+    Returns:
+        The whole sweep with labels in the sector alone; as it is where labels reach no wider.
+    """
+    bins = _azimuth_bins(points)
+    labelled = np.unique(bins[points.labels != UNKNOWN])
+    if len(labelled) <= _SECTOR_BINS:
+        return points
+    start = rng.choice(labelled) - _SECTOR_BINS // 2
+    inside = (bins - start) % _BINS < _SECTOR_BINS
+    return replace(
+        points,
+        labels=np.where(inside, points.labels, np.uint8(UNKNOWN)),
+        weights=np.where(inside, points.weights, np.float32(0)),
+    )
 
 
 def supervised_sector(points: LabelledPoints, margin: float) -> LabelledPoints:

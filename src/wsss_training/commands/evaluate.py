@@ -13,7 +13,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command line."""
-    parser.add_argument("--bundle", type=Path, required=True, help="model bundle")
+    parser.add_argument("--bundle", type=Path, help="model bundle (default: the package's model)")
     parser.add_argument("--dataset", required=True, help="name of the reader: semantic_kitti")
     parser.add_argument("--root", type=Path, required=True, help="the dataset's folder")
     parser.add_argument("--sequences", nargs="+", metavar="NN", help="all by default")
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluates."""
-    from wsss_perception.bundle import read_bundle
+    from wsss_perception.bundle import default_bundle, read_bundle
     from wsss_perception.engines import load_engine
     from wsss_perception.progress import tracked
     from wsss_perception.segmenter import Segmenter
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     options = {"sequences": arguments.sequences} if arguments.sequences else {}
     dataset = open_dataset(arguments.dataset, arguments.root, images=False, **options)
-    bundle = read_bundle(arguments.bundle)
+    bundle = read_bundle(arguments.bundle or default_bundle())
     ontology = bundle.spec.ontology
     check_same_classes(dataset.ontology, ontology)
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(report.format_table(ontology, scores))
     if arguments.json is not None:
         result = {
-            "bundle": str(arguments.bundle),
+            "bundle": str(bundle.folder),
             "dataset": arguments.dataset,
             "sequences": arguments.sequences,
             "sweeps": len(dataset),

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command line."""
     parser.add_argument("sweeps", type=Path, metavar="SWEEPS", help="folder of .bin files")
     parser.add_argument("output", type=Path, metavar="OUT", help="folder to write to")
-    parser.add_argument("--bundle", type=Path, required=True, help="model bundle")
+    parser.add_argument("--bundle", type=Path, help="model bundle (default: the package's model)")
     parser.add_argument(
         "--format", choices=("label", "ply"), default="label", help="what to write (label)"
     )
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Predicts."""
-    from wsss_perception.bundle import read_bundle
+    from wsss_perception.bundle import default_bundle, read_bundle
     from wsss_perception.engines import load_engine
     from wsss_perception.errors import DatasetError
     from wsss_perception.progress import tracked
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     paths = sorted(arguments.sweeps.glob("*.bin"))
     if not paths:
         raise DatasetError(f"{arguments.sweeps}: no .bin files there")
-    bundle = read_bundle(arguments.bundle)
+    bundle = read_bundle(arguments.bundle or default_bundle())
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
     sweeps = tracked(paths, "sweeps", len(paths))
     predict_sweeps(segmenter, sweeps, arguments.output, arguments.format)

@@ -1,4 +1,4 @@
-"""Learns a segmenter from unlabelled logs and a 2D teacher, as a config file describes.
+"""Learns a segmenter from logs and a 2D teacher or 3D labels, as a config file describes.
 
 A run that was interrupted goes on from its last checkpoint when the same command is given
 again. The finished run holds the bundle that 'evaluate', 'segment-bag' and the node take.
@@ -30,7 +30,9 @@ def run(arguments: argparse.Namespace) -> None:
         return
     output = Path(config.output)
     bundle = export_bundle(output, output / "bundle")
-    agreement = bundle.spec.provenance["held_back_agreement_with_teacher"]
     print(f"model bundle: {bundle.folder}")
-    print(f"agreement with the teacher on held-back sweeps: {100 * agreement:.1f} %")
+    for reference in ("teacher", "labels"):
+        agreement = bundle.spec.provenance.get(f"held_back_agreement_with_{reference}")
+        if agreement is not None:
+            print(f"agreement with the {reference} on held-back sweeps: {100 * agreement:.1f} %")
     print(f"curves: tensorboard --logdir {output}")

@@ -1,4 +1,4 @@
-"""Training clouds from unlabelled logs and a 2D teacher, in a reproducible endless order."""
+"""Training clouds from supervised sweeps, in a reproducible endless order."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,39 +12,10 @@ from torch.utils.data import Sampler
 from wsss_perception.bundle import ModelSpec
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.segmenter import voxel_features
-from wsss_training.augment import Augmentation, supervised_sector
+from wsss_training.augment import Augmentation
+from wsss_training.data.draw_order import DrawGroup, DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
-from wsss_training.data.sample import Dataset
-from wsss_training.teachers.precomputed import PrecomputedTeacher
-from wsss_training.teachers.projection import project_teacher
-
-
-class TeacherLabelledSweeps(TorchDataset[LabelledPoints]):
-    """Sweeps with the projected labels of a 2D teacher.
-
-    Args:
-        samples: the sweeps to take: dataset and index in it.
-        teacher: reads the teacher's maps.
-        mapping: from the teacher's labels to the model's, uint8 [256].
-    """
-
-    def __init__(
-        self,
-        samples: Sequence[tuple[Dataset, int]],
-        teacher: PrecomputedTeacher,
-        mapping: NDArray[np.uint8],
-    ) -> None:
-        self._samples = list(samples)
-        self.teacher, self.mapping = teacher, mapping
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __getitem__(self, index: int) -> LabelledPoints:
-        dataset, i = self._samples[index]
-        sample = dataset[i]
-        labels, confidence = project_teacher(sample, self.teacher, self.mapping)
-        return LabelledPoints(sample.cloud, labels, confidence)
+from wsss_training.data.supervised_sweeps import SupervisedSweeps
 
 
 @dataclass(frozen=True)
@@ -104,41 +75,33 @@ class Voxelizer:
 class AugmentedDraws(TorchDataset[LabelledPoints]):
     """An endless-looking set: draw k is a function of the seed and k alone.
 
-    Every sweep is drawn once before any is drawn again. Since a draw depends on nothing else,
-    a resumed run sees the very clouds it would have seen.
+    Since a draw depends on nothing else, a resumed run sees the very clouds it would have seen.
 
     Args:
         sweeps: labelled sweeps.
-        indices: which of them to draw from.
+        order: which of them each draw takes.
         augmentation: applied to each draw.
         sector_margin: context kept around the supervised sector, radians; None keeps all.
-        seed: of order and augmentation.
-        draws: the length.
+        seed: of the augmentation.
     """
 
     def __init__(
         self,
-        sweeps: TeacherLabelledSweeps,
-        indices: NDArray[np.int64],
+        sweeps: SupervisedSweeps,
+        order: DrawOrder,
         augmentation: Augmentation,
         sector_margin: float | None,
         seed: int,
-        draws: int,
     ) -> None:
-        self._sweeps, self._indices = sweeps, indices
-        self._augmentation, self._margin = augmentation, sector_margin
-        self._seed, self._draws = seed, draws
+        self._sweeps, self._order = sweeps, order
+        self._augmentation, self._margin, self._seed = augmentation, sector_margin, seed
 
     def __len__(self) -> int:
-        return self._draws
+        return len(self._order)
 
     def __getitem__(self, draw: int) -> LabelledPoints:
-        turn, place = divmod(draw, len(self._indices))
-        order = np.random.default_rng([self._seed, 0, turn]).permutation(self._indices)
-        points = self._sweeps[int(order[place])]
-        if self._margin is not None:
-            points = supervised_sector(points, self._margin)
-        return self._augmentation(points, np.random.default_rng([self._seed, 1, draw]))
+        rng = np.random.default_rng([self._seed, 1, draw])
+        return self._augmentation(self._sweeps.sector(self._order[draw], self._margin, rng), rng)
 
 
 class ResumingSampler(Sampler[int]):
@@ -162,14 +125,28 @@ class ResumingSampler(Sampler[int]):
 
 
 def count_classes(
-    sweeps: TeacherLabelledSweeps, indices: NDArray[np.int64], classes: int
+    sweeps: SupervisedSweeps,
+    groups: Sequence[DrawGroup],
+    sector_margin: float | None,
+    classes: int,
 ) -> NDArray[np.float64]:
-    """Sums the labels' reliability per class [C] over at most 200 sweeps, evenly chosen."""
+    """Sums the labels' reliability per class [C] as draws of the groups will see them.
+
+    Args:
+        sweeps: labelled sweeps.
+        groups: of sweeps to train on; at most 200 of each are read, evenly chosen.
+        sector_margin: as for ``AugmentedDraws``.
+        classes: C.
+    """
     counts = np.zeros(classes)
-    for index in evenly(indices, 200):
-        points = sweeps[int(index)]
-        known = points.labels != UNKNOWN
-        counts += np.bincount(points.labels[known], points.weights[known], minlength=classes)
+    for group in groups:
+        chosen = evenly(group.indices, 200)
+        scale = group.share / len(chosen) if len(groups) > 1 else 1.0
+        for index in chosen:
+            points = sweeps.sector(int(index), sector_margin, np.random.default_rng(index))
+            known = points.labels != UNKNOWN
+            weights = scale * points.weights[known]
+            counts += np.bincount(points.labels[known], weights, minlength=classes)
     return counts
 
 
@@ -178,16 +155,15 @@ def evenly(indices: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return indices[:: max(1, -(-len(indices) // most))]
 
 
-def split_held_back(
-    count: int, share: float, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Splits sweep indices into those to train on and those held back, at random.
+def choose_held_back(candidates: NDArray[np.int64], share: float, seed: int) -> NDArray[np.int64]:
+    """Chooses sweep indices to keep from training, at random, in ascending order.
 
     Args:
-        count: number of sweeps.
-        share: share to hold back; at least one sweep is, and at least one is trained on.
+        candidates: indices of at least two sweeps.
+        share: share to hold back; at least one sweep is, and at least one is not.
         seed: of the choice.
     """
+    count = len(candidates)
     order = np.random.default_rng(seed).permutation(count)
     held = min(max(1, round(share * count)), count - 1)
-    return np.sort(order[held:]), np.sort(order[:held])
+    return np.sort(candidates[order[:held]])

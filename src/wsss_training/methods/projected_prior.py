@@ -1,7 +1,8 @@
 """Projected prior: a 3D network learns from a 2D teacher's projected labels.
 
 This is the baseline of WSegPC's outdoor mode (Appendix B of the paper): cross-entropy, here
-weighted by the teacher's confidence, and Lovasz-Softmax on the points that cameras see.
+weighted by the teacher's confidence, and Lovasz-Softmax on the points that cameras see. On sweeps
+with 3D labels the same losses, with a confidence of 1, are ordinary full supervision.
 """
 
 import lightning
@@ -65,7 +66,7 @@ class ProjectedPrior(lightning.LightningModule):
         self._agreeing, self._compared = 0, 0
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        """Counts points of held-back sweeps on which network and teacher agree."""
+        """Counts points of held-back sweeps on which network and labels agree."""
         logits = self.network(batch.coords, batch.features)[batch.voxels]
         self._agreeing += int((logits.argmax(dim=1) == batch.labels).sum())
         self._compared += len(batch.labels)

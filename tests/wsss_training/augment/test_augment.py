@@ -13,6 +13,7 @@ from wsss_training.augment import (
     Mount,
     Rotate,
     Scale,
+    random_sector,
     supervised_sector,
 )
 from wsss_training.data.labelled_points import LabelledPoints
@@ -131,6 +132,33 @@ def test_supervised_sector_of_a_sweep_without_labels_is_the_sweep(points):
     labels = np.full(len(points), UNKNOWN, np.uint8)
     sweep = LabelledPoints(points.cloud, labels, points.weights)
     assert supervised_sector(sweep, margin=0.2) is sweep
+
+
+def test_random_sector_forgets_the_labels_outside_a_quarter_turn(points):
+    azimuth = np.arctan2(points.cloud.xyz[:, 1], points.cloud.xyz[:, 0])
+    kept = np.zeros(len(points), bool)
+    for seed in range(60):
+        result = random_sector(points, np.random.default_rng(seed))
+        assert result.cloud is points.cloud
+        known = result.labels != UNKNOWN
+        assert known.mean() == pytest.approx(0.25, abs=0.03)
+        around = np.sort(azimuth[known])
+        gap = np.diff(around, append=around[0] + 2 * np.pi).max()
+        assert 2 * np.pi - gap <= np.pi / 2 + 1e-5
+        assert (result.labels[known] == points.labels[known]).all()
+        assert (result.weights[known] == points.weights[known]).all()
+        assert (result.weights[~known] == 0).all()
+        kept |= known
+    assert kept.all()
+
+
+def test_random_sector_leaves_labels_that_reach_no_wider(points):
+    azimuth = np.arctan2(points.cloud.xyz[:, 1], points.cloud.xyz[:, 0])
+    labels = np.where(np.abs(azimuth) < 0.7, points.labels, UNKNOWN).astype(np.uint8)
+    narrow = LabelledPoints(points.cloud, labels, points.weights)
+    assert random_sector(narrow, np.random.default_rng(0)) is narrow
+    none = LabelledPoints(points.cloud, np.full_like(labels, UNKNOWN), points.weights)
+    assert random_sector(none, np.random.default_rng(0)) is none
 
 
 def test_compose_applies_its_steps_in_order(points):

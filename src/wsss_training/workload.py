@@ -1,0 +1,154 @@
+"""Opens what a training configuration describes: its sources, and what is held back of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Subset
+
+from wsss_perception.bundle import ModelSpec, NetworkSpec
+from wsss_perception.errors import ConfigError
+from wsss_perception.features import Feature
+from wsss_perception.ontology import Ontology, load_mapping, load_ontology
+from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig
+from wsss_training.data import open_dataset
+from wsss_training.data.draw_order import DrawGroup, group_by_share
+from wsss_training.data.labelled_points import LabelledPoints
+from wsss_training.data.supervised_sweeps import (
+    SupervisedSource,
+    SupervisedSweeps,
+    TeacherSupervision,
+    label_supervision,
+)
+from wsss_training.data.training_set import Voxelizer, choose_held_back, evenly
+from wsss_training.teachers.precomputed import PrecomputedTeacher
+
+HELD_BACK_SWEEPS = 200
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What a configuration describes, opened.
+
+    Attributes:
+        sweeps: all sweeps with their labels.
+        train: indices of those to train on.
+        held_back: indices of those kept from training.
+        groups: those to train on, grouped by the share of draws they have.
+        voxelizer: makes network input.
+    """
+
+    sweeps: SupervisedSweeps
+    train: NDArray[np.int64]
+    held_back: NDArray[np.int64]
+    groups: list[DrawGroup]
+    voxelizer: Voxelizer
+
+    @property
+    def reference(self) -> str:
+        """What the held-back sweeps' labels are: of a ``teacher``, or 3D ``labels``."""
+        return "teacher" if self.sweeps.has_teacher[self.held_back].all() else "labels"
+
+
+def open_workload(config: TrainConfig) -> Workload:
+    """Opens the datasets and the teachers of a configuration.
+
+    Sweeps are held back from the sources with a teacher, since the confidence must fit the robot's
+    own logs and not, say, a synthetic world that has labels; from all where none has a teacher.
+
+    Raises:
+        WsssError: a dataset, a teacher or an ontology cannot be opened; there are fewer than two
+            sweeps to hold back from; or a source with a share has no sweep to train on.
+    """
+    ontology = load_ontology(config.ontology)
+    sweeps = SupervisedSweeps(
+        [open_source(source, config.teacher, ontology) for source in config.sources]
+    )
+    if sweeps.has_teacher.any():
+        candidates, kind = np.flatnonzero(sweeps.has_teacher), " with a teacher"
+    else:
+        candidates, kind = np.arange(len(sweeps)), ""
+    if len(candidates) < 2:
+        raise ConfigError(
+            f"sources: {len(candidates)} sweeps{kind}; training needs at least 2, of which one is "
+            "held back"
+        )
+    held_back = choose_held_back(candidates, config.held_back, config.seed)
+    train = np.setdiff1d(np.arange(len(sweeps)), held_back)
+    groups = group_by_share(train, sweeps.source, [source.share for source in config.sources])
+    for number, source in enumerate(config.sources):
+        if source.share is not None and number not in sweeps.source[train]:
+            raise ConfigError(
+                f"sources[{number}] ({source.dataset}): has a share of the draws, but no sweep to "
+                "train on"
+            )
+    return Workload(sweeps, train, held_back, groups, Voxelizer(model_spec(config)))
+
+
+def open_source(
+    source: SourceConfig, teacher: TeacherConfig | None, ontology: Ontology
+) -> SupervisedSource:
+    """Opens one source: its sweeps, and its teacher or its 3D labels, but never both.
+
+    Args:
+        source: what to open.
+        teacher: for a source that names none of its own.
+        ontology: the model's.
+
+    Raises:
+        ConfigError: the source has neither teacher nor labels, or labels of other classes.
+        WsssError: the dataset, the teacher or an ontology cannot be opened.
+    """
+    by_labels = source.supervision == "labels"
+    dataset = open_dataset(
+        source.dataset, source.root, labels=by_labels, images=not by_labels, **source.options
+    )
+    indices = range(0, len(dataset), source.every)
+    if not by_labels:
+        supervision = open_teacher(source.teacher or teacher, ontology)
+        return SupervisedSource(dataset, indices, supervision, has_teacher=True)
+    if dataset.ontology is None:
+        raise ConfigError(
+            f"{source.dataset} at {source.root}: has no 3D labels; use 'supervision: teacher'"
+        )
+    if dataset.ontology.classes != ontology.classes:
+        raise ConfigError(
+            f"{source.dataset} at {source.root}: the 3D labels are of '{dataset.ontology.name}', "
+            f"the model of '{ontology.name}'; 'supervision: labels' needs the same classes"
+        )
+    return SupervisedSource(dataset, indices, label_supervision, has_teacher=False)
+
+
+def open_teacher(teacher: TeacherConfig | None, ontology: Ontology) -> TeacherSupervision:
+    """Opens a teacher's maps and how its classes map to the model's ontology.
+
+    Raises:
+        ConfigError: there is none.
+        WsssError: a folder, the teacher's ontology or the mapping cannot be opened.
+    """
+    if teacher is None:
+        raise ConfigError("teacher: none is given")
+    its_ontology = load_ontology(teacher.ontology)
+    return TeacherSupervision(
+        PrecomputedTeacher(teacher.root, teacher.images_root, its_ontology),
+        load_mapping(teacher.mapping, its_ontology, ontology),
+    )
+
+
+def model_spec(config: TrainConfig) -> ModelSpec:
+    """Describes the model of a configuration, before training."""
+    model = config.model
+    return ModelSpec(
+        ontology=load_ontology(config.ontology),
+        network=NetworkSpec(model.network, model.width),
+        features=tuple(Feature(**vars(feature)) for feature in model.features),
+        voxel_size=model.voxel_size,
+        point_range=tuple(model.point_range) or None,
+    )
+
+
+def held_back_loader(workload: Workload) -> DataLoader[LabelledPoints]:
+    """Loads held-back sweeps one by one, whole and as they are; at most 200, evenly chosen."""
+    chosen = evenly(workload.held_back, HELD_BACK_SWEEPS)
+    subset = Subset(workload.sweeps, chosen.tolist())
+    return DataLoader(subset, batch_size=1, collate_fn=workload.voxelizer)

@@ -1,0 +1,177 @@
+"""What supervises each source, and what is held back."""
+
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+from wsss_perception.errors import ConfigError, DatasetError
+from wsss_perception.frame import UNKNOWN
+from wsss_training.augment import supervised_sector
+from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig, load_config
+from wsss_training.data import open_dataset
+from wsss_training.data.draw_order import DrawOrder
+from wsss_training.data.training_set import AugmentedDraws, choose_held_back, count_classes
+from wsss_training.training import build_augmentation
+from wsss_training.workload import open_workload
+
+
+@pytest.fixture
+def config(mini_log) -> TrainConfig:
+    return load_config(mini_log.config)
+
+
+@pytest.fixture
+def joint(config) -> TrainConfig:
+    """The mini log twice: with the teacher, and with its labels for half of the draws."""
+    root = config.sources[0].root
+    config.sources.append(SourceConfig("semantic_kitti", root, supervision="labels", share=0.5))
+    return config
+
+
+def width(azimuth: np.ndarray) -> float:
+    """Angle of the smallest sector that has all azimuths in it."""
+    around = np.sort(azimuth)
+    return float(2 * np.pi - np.diff(around, append=around[0] + 2 * np.pi).max())
+
+
+def labels_alone(config: TrainConfig) -> TrainConfig:
+    config.sources[0].supervision, config.teacher = "labels", None
+    return config
+
+
+def test_labels_supervise_every_point_with_weight_one(config, mini_log):
+    points = open_workload(labels_alone(config)).sweeps[2]
+    truth = open_dataset("semantic_kitti", mini_log.root)[2].labels
+    np.testing.assert_array_equal(points.labels, truth)
+    assert (points.labels != UNKNOWN).all()
+    assert (points.weights == 1).all()
+    assert points.weights.dtype == np.float32
+
+
+def test_supervision_by_labels_opens_no_image(config, mini_log, tmp_path):
+    shutil.copytree(mini_log.root, tmp_path / "data")
+    for path in (tmp_path / "data" / "sequences" / "00" / "image_2").iterdir():
+        path.write_bytes(b"damaged")
+    config.sources[0].root = str(tmp_path / "data")
+    assert len(open_workload(labels_alone(config)).sweeps[0]) == 3000
+
+
+def test_supervision_by_labels_of_other_classes_names_both(config, mini_log, tmp_path):
+    path = tmp_path / "mine.yaml"
+    ontology = open_dataset("semantic_kitti", mini_log.root).ontology.to_dict()
+    path.write_text(
+        yaml.safe_dump({**ontology, "name": "mine", "classes": ontology["classes"][:3]})
+    )
+    config.ontology = str(path)
+    with pytest.raises(ConfigError, match=r"'semantic_kitti'.*'mine'"):
+        open_workload(labels_alone(config))
+
+
+def test_supervision_by_labels_of_a_set_without_says_so(config, mini_log, tmp_path):
+    (tmp_path / "training" / "velodyne").mkdir(parents=True)
+    (tmp_path / "training" / "velodyne" / "000000.bin").touch()
+    config.sources[0] = SourceConfig("kitti_object", str(tmp_path))
+    with pytest.raises(ConfigError, match="no 3D labels"):
+        open_workload(labels_alone(config))
+    shutil.copytree(mini_log.root, tmp_path / "data")
+    shutil.rmtree(tmp_path / "data" / "sequences" / "00" / "labels")
+    config.sources[0] = SourceConfig("semantic_kitti", str(tmp_path / "data"))
+    with pytest.raises(DatasetError, match="00/000000: no 3D labels"):
+        open_workload(labels_alone(config)).sweeps[0]
+
+
+def test_a_source_takes_its_own_teacher_before_that_of_the_config(config, mini_log, tmp_path):
+    shutil.copytree(mini_log.teacher, tmp_path / "unsure")
+    for path in (tmp_path / "unsure").rglob("*.conf.png"):
+        shutil.copyfile(mini_log.teacher / path.relative_to(tmp_path / "unsure"), path)
+    own = TeacherConfig(**{**vars(config.teacher), "root": str(tmp_path / "none")})
+    root = config.sources[0].root
+    config.sources.append(SourceConfig("semantic_kitti", root, teacher=own))
+    with pytest.raises(DatasetError, match="none: no such folder of teacher maps"):
+        open_workload(config)
+    own.root = str(tmp_path / "unsure")
+    (tmp_path / "unsure" / "sequences" / "00" / "image_2" / "000001.label.png").unlink()
+    sweeps = open_workload(config).sweeps
+    assert len(sweeps[1]) == 3000
+    with pytest.raises(DatasetError, match="unsure"):
+        sweeps[6 + 1]
+
+
+def test_only_sweeps_with_a_teacher_are_held_back_beside_labelled_ones(joint):
+    joint.held_back = 0.5
+    workload = open_workload(joint)
+    assert len(workload.held_back) == 3
+    assert (workload.held_back < 6).all()
+    assert workload.reference == "teacher"
+    assert set(workload.train) | set(workload.held_back) == set(range(12))
+    assert len(workload.train) == 9
+
+
+def test_sweeps_with_labels_are_held_back_where_none_has_a_teacher(config):
+    workload = open_workload(labels_alone(config))
+    assert len(workload.held_back) == 1
+    assert workload.reference == "labels"
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_held_back_sweeps_follow_from_the_seed_as_ever(config, seed):
+    config.seed, config.held_back = seed, 0.4
+    expected = np.sort(np.random.default_rng(seed).permutation(6)[:2])
+    np.testing.assert_array_equal(open_workload(config).held_back, expected)
+    np.testing.assert_array_equal(choose_held_back(10 + np.arange(6), 0.4, seed), 10 + expected)
+
+
+def test_a_single_sweep_with_a_teacher_is_too_few(joint):
+    joint.sources[0].every = 6
+    with pytest.raises(ConfigError, match="1 sweeps with a teacher"):
+        open_workload(joint)
+
+
+def test_a_share_of_a_source_with_no_sweep_to_train_on_is_named(joint):
+    joint.sources[1].options = {"sequences": []}
+    with pytest.raises(ConfigError, match=r"sources\[1\] \(semantic_kitti\).*no sweep"):
+        open_workload(joint)
+
+
+def test_classes_are_counted_as_draws_see_them(joint):
+    joint.sources[1].share = 0.75
+    workload = open_workload(joint)
+    first, second = workload.groups
+
+    def mean(group):
+        return count_classes(workload.sweeps, [group], 0.1, 19) / len(group.indices)
+
+    both = count_classes(workload.sweeps, workload.groups, 0.1, 19)
+    np.testing.assert_allclose(both, 0.25 * mean(first) + 0.75 * mean(second), rtol=1e-5)
+
+
+def test_a_labelled_sweep_is_trained_on_by_sectors_of_a_cameras_width(joint):
+    sweeps = open_workload(joint).sweeps
+    rng = np.random.default_rng(0)
+    labelled = [sweeps.sector(8, 0.175, rng) for _ in range(20)]
+    assert len({len(points) for points in labelled}) > 10
+    azimuths = [np.arctan2(p.cloud.xyz[:, 1], p.cloud.xyz[:, 0]) for p in labelled]
+    assert np.ptp(np.concatenate(azimuths)) > 6
+    for points, azimuth in zip(labelled, azimuths, strict=True):
+        known = points.labels != UNKNOWN
+        assert width(azimuth[known]) <= np.radians(90.1)
+        assert np.radians(105) < width(azimuth) <= np.radians(120.1)  # the margin to both sides
+    assert len(sweeps.sector(8, None, rng)) == 3000
+    state = rng.bit_generator.state
+    sweeps.sector(2, 0.175, rng)
+    assert rng.bit_generator.state == state, "a teacher's sector took a random number"
+
+
+def test_draws_of_a_recipe_without_shares_follow_the_plain_formula(config):
+    workload, augmentation = open_workload(config), build_augmentation(config.augment)
+    order = DrawOrder(workload.groups, 3, 12)
+    draws = AugmentedDraws(workload.sweeps, order, augmentation, 0.175, 3)
+    for draw in (0, 4, 7):
+        turn, place = divmod(draw, 5)
+        sweep = np.random.default_rng([3, 0, turn]).permutation(workload.train)[place]
+        points = supervised_sector(workload.sweeps[int(sweep)], 0.175)
+        expected = augmentation(points, np.random.default_rng([3, 1, draw]))
+        np.testing.assert_array_equal(draws[draw].cloud.xyz, expected.cloud.xyz)
+        np.testing.assert_array_equal(draws[draw].labels, expected.labels)
