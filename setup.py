@@ -25,7 +25,10 @@ setup(
     python_requires=">=3.10",
     package_dir={"": "src"},
     packages=find_packages("src"),
-    package_data={"wsss_perception": ["ontologies/*.yaml", "mappings/*.yaml"]},
+    package_data={
+        "wsss_perception": ["ontologies/*.yaml", "mappings/*.yaml", "models/*/*"],
+        "wsss_training": ["world/*.yaml"],
+    },
     data_files=[
         (
             "share/ament_index/resource_index/packages",

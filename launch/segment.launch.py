@@ -1,4 +1,4 @@
-"""``ros2 launch wsss_perception segment.launch.py model:=<bundle>`` starts the node ``segment``."""
+"""``ros2 launch wsss_perception segment.launch.py`` starts the node ``segment``."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ OVERRIDES = ("model", "engine", "device")
 def generate_launch_description() -> LaunchDescription:
     """Declares the arguments, starts the node and, if asked for, RViz."""
     arguments = (
-        ("model", None, "folder of the model bundle"),
+        ("model", "", "folder of a model bundle; as in params_file if empty"),
         ("points", "points", "topic of the clouds to segment"),
         ("semantic_points", "semantic_points", "topic of the segmented clouds"),
         ("engine", "", "inference engine: spconv; as in params_file if empty"),

@@ -128,6 +128,22 @@ def test_installed_package_has_its_ontologies(workspace):
     assert classes == "19"
 
 
+def test_installed_package_has_its_default_model(workspace):
+    source = ROOT / "src" / "wsss_perception" / "models" / "default"
+    if not source.is_dir():
+        pytest.skip(f"this checkout has no default model: {source}")
+    code = (
+        "from wsss_perception.bundle import default_bundle, read_bundle;"
+        "print(read_bundle(default_bundle()).folder)"
+    )
+    done = workspace.run("python", "-c", code)
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert folder.is_relative_to(workspace.install.parent)
+    installed = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert installed == {path.name: path.read_bytes() for path in source.iterdir()}
+
+
 @pytest.mark.parametrize("package", MANIFESTS)
 def test_manifests_agree_with_setup(package):
     root = ElementTree.parse(MANIFESTS[package]).getroot()

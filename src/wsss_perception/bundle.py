@@ -4,9 +4,12 @@ This file alone knows the schema. Nothing in a bundle is pickled: YAML and safet
 """
 
 import hashlib
+import itertools
 import os
+import shutil
 import tempfile
 from dataclasses import asdict, dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,8 @@ from wsss_perception.ontology import Ontology, ontology_from_dict
 SCHEMA = 1
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
+CARD_FILE = "README.md"
+"""The model card, for people; written by hand, so that a bundle may have none."""
 
 _SEAL = b"sha256: "
 _ADVICE = "the file was changed or cut short; copy or export the bundle again"
@@ -82,11 +87,47 @@ class Bundle:
         return self.folder / WEIGHTS_FILE
 
 
+def default_bundle() -> Path:
+    """Returns the folder of the model that comes with the package.
+
+    Raises:
+        BundleError: this installation has none.
+    """
+    folder = Path(str(resources.files("wsss_perception") / "models" / "default"))
+    if not (folder / MODEL_FILE).is_file():
+        raise BundleError(
+            f"{folder}: no default model in this installation; give the folder of a model bundle: "
+            "the option --bundle, or the node's parameter 'model'"
+        )
+    return folder
+
+
+def read_caution(folder: Path) -> str:
+    """Reads what a bundle's model card warns of: its first block quote, in one line.
+
+    Returns:
+        The caution; empty where the bundle has no card or the card no block quote.
+
+    Raises:
+        BundleError: the card cannot be read.
+    """
+    card = folder / CARD_FILE
+    if not card.exists():
+        return ""
+    try:
+        lines = card.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BundleError(f"{card}: cannot be read: {error}") from error
+    quote = itertools.dropwhile(lambda line: not line.startswith(">"), lines)
+    quoted = itertools.takewhile(lambda line: line.startswith(">"), quote)
+    return " ".join(line.removeprefix(">").strip() for line in quoted)
+
+
 def write_bundle(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> Bundle:
     """Writes a bundle, whole or not at all: what fails leaves an earlier bundle as it was.
 
     Args:
-        folder: where the bundle goes; an earlier bundle there is replaced.
+        folder: where the bundle goes; an earlier bundle there is replaced, but for its model card.
         spec: what the bundle says of the model.
         files: content of each file beside ``model.yaml``; must hold the weights.
 
@@ -109,6 +150,9 @@ def write_bundle(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> Bund
             new.mkdir()
             for name, content in {**files, MODEL_FILE: model}.items():
                 (new / name).write_bytes(content)
+            card = folder / CARD_FILE
+            if card.exists() and CARD_FILE not in files:
+                shutil.copyfile(card, new / CARD_FILE)
             _swap(new, folder, Path(scratch) / "old")
     except OSError as error:
         raise BundleError(f"{folder}: cannot write the bundle: {error}") from error

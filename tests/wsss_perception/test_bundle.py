@@ -164,6 +164,17 @@ def test_write_replaces_an_earlier_bundle_whole(folder):
     assert not (folder / "model.onnx").exists()
 
 
+def test_a_model_card_beside_the_listed_files_is_left_alone(folder):
+    card = folder / "README.md"
+    card.write_text("by hand")
+    assert read_bundle(folder).spec == SPEC
+    write_bundle(folder, replace(SPEC, temperature=2.0), FILES)
+    assert read_bundle(folder).spec.temperature == 2.0
+    assert card.read_text() == "by hand"
+    write_bundle(folder, SPEC, {**FILES, "README.md": b"a newer one"})
+    assert card.read_text() == "a newer one"
+
+
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_full_disk_leaves_the_earlier_bundle(folder, monkeypatch, failing):
     written = []

@@ -8,7 +8,7 @@ from wsss_perception.ros.segment_node import run_node
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the help on ROS arguments; the node has parameters instead of options."""
-    parser.usage = f"{parser.prog} [-h] --ros-args -p model:=<bundle> [-p <name>:=<value> ...]"
+    parser.usage = f"{parser.prog} [-h] [--ros-args [-p model:=<bundle>] [-p <name>:=<value> ...]]"
     parser.epilog = f"parameters, with their defaults:\n{describe_parameters()}"
 
 

@@ -8,15 +8,9 @@ clouds. Cameras with a camera_info that TF or a calibration file places are used
 import argparse
 from pathlib import Path
 
-from PIL import Image
-
-from wsss_perception.bag import segment_bag
-from wsss_perception.bundle import read_bundle
+from wsss_perception.bag import Pages, segment_bag
+from wsss_perception.bundle import default_bundle, read_bundle, read_caution
 from wsss_perception.engines import load_engine
-from wsss_perception.errors import BagError
-from wsss_perception.frame import Frame, SemanticCloud
-from wsss_perception.ontology import Ontology
-from wsss_perception.pictures import draw_page
 from wsss_perception.segmenter import Segmenter
 
 
@@ -24,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("input", type=Path, metavar="IN", help="the bag: a folder, .mcap or .db3")
     parser.add_argument("output", type=Path, metavar="OUT", help="folder of the new bag")
-    parser.add_argument("--bundle", required=True, type=Path, help="folder of the model bundle")
+    parser.add_argument(
+        "--bundle", type=Path, help="folder of the model bundle (default: the package's model)"
+    )
     parser.add_argument("--points-topic", help="topic of the clouds, where the bag has several")
     parser.add_argument(
         "--intensity-scale",
@@ -53,12 +49,14 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         WsssError: of the bundle, the engine, the bag or the calibration file.
     """
-    bundle = read_bundle(arguments.bundle)
+    bundle = read_bundle(arguments.bundle or default_bundle())
+    if arguments.bundle is None:
+        print(f"default model {bundle.folder}. {read_caution(bundle.folder)}")
     engine = load_engine("spconv", bundle)
     segmenter = Segmenter(bundle.spec, engine, arguments.min_confidence)
     pictures = None
     if arguments.pictures is not None:
-        pictures = _Pictures(arguments.pictures, arguments.every, bundle.spec.ontology)
+        pictures = Pages(arguments.pictures, arguments.every, bundle.spec.ontology)
     counts = segment_bag(
         arguments.input,
         arguments.output,
@@ -72,28 +70,3 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.output}: {counts.clouds} clouds, {counts.points} points{failed}")
     if pictures is not None:
         print(f"{arguments.pictures}: {pictures.drawn} pictures")
-
-
-class _Pictures:
-    """Draws every so many frames into a folder, named by their number."""
-
-    def __init__(self, folder: Path, every: int, ontology: Ontology) -> None:
-        self.drawn = 0
-        self._folder = folder
-        self._every = max(every, 1)
-        self._ontology = ontology
-        self._seen = 0
-
-    def __call__(self, frame: Frame, semantic: SemanticCloud) -> None:
-        """Draws the frame if it is its turn."""
-        number, self._seen = self._seen, self._seen + 1
-        if number % self._every:
-            return
-        page = draw_page(frame, semantic, self._ontology)
-        path = self._folder / f"{number:06d}.png"
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(page).save(path)
-        except OSError as error:
-            raise BagError(f"{path}: cannot be written: {error}") from error
-        self.drawn += 1

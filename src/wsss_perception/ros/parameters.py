@@ -32,7 +32,7 @@ class Parameter:
 
 
 PARAMETERS = (
-    Parameter("model", "", "folder of the model bundle that 'wsss_training export' wrote"),
+    Parameter("model", "", "folder of a model bundle; the package's default model if empty"),
     Parameter("engine", "spconv", "inference engine: spconv"),
     Parameter("device", "auto", "cpu, cuda, cuda:<n>, or auto: CUDA where there is one"),
     Parameter(

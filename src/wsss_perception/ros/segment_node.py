@@ -14,7 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
 
-from wsss_perception.bundle import read_bundle
+from wsss_perception.bundle import default_bundle, read_bundle, read_caution
 from wsss_perception.engines import load_engine
 from wsss_perception.errors import ConfigError, WsssError
 from wsss_perception.ros.parameters import declare_parameters
@@ -34,7 +34,7 @@ class SegmentNode(Node):
     """Segments the newest cloud in a thread of its own, so that no callback ever waits.
 
     Raises:
-        ConfigError: a parameter is missing, or has a wrong type or value.
+        ConfigError: a parameter has a wrong type or value.
         BundleError: the model bundle is refused.
         EngineError: the engine cannot run here.
     """
@@ -66,17 +66,16 @@ class SegmentNode(Node):
         self.get_logger().info(f"stopped: {self._worker.counters}")
 
     def _load(self) -> Segmenter:
-        folder = self._value("model")
-        if not folder:
-            raise ConfigError(
-                "parameter 'model' is empty; give the folder of a model bundle: "
-                "--ros-args -p model:=<folder>"
+        bundle = read_bundle(self._value("model") or default_bundle())
+        if not self._value("model"):
+            self.get_logger().info(
+                f"default model {bundle.folder}, as parameter 'model' is empty. "
+                f"{read_caution(bundle.folder)}"
             )
-        bundle = read_bundle(folder)
         engine = load_engine(self._value("engine"), bundle, self._value("device"))
         spec = bundle.spec
         self.get_logger().info(
-            f"model {folder}: {len(spec.ontology)} classes of '{spec.ontology.name}', "
+            f"model {bundle.folder}: {len(spec.ontology)} classes of '{spec.ontology.name}', "
             f"voxels of {spec.voxel_size} m, engine {engine.name}"
         )
         return Segmenter(spec, engine)

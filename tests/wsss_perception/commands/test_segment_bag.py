@@ -92,3 +92,14 @@ def test_a_missing_bundle_is_named_before_anything_is_written(words, tmp_path):
     with pytest.raises(BundleError, match="absent: not a model bundle"):
         run([*words[:3], str(tmp_path / "absent")])
     assert not (tmp_path / "out").exists()
+
+
+def test_without_a_bundle_the_default_one_is_taken_and_its_caution_shown(
+    words, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "bundle" / "README.md").write_text("# Card\n\n> Handle with care.\n")
+    monkeypatch.setattr(segment_bag, "default_bundle", lambda: tmp_path / "bundle")
+    run(words[:2])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == f"default model {tmp_path / 'bundle'}. Handle with care."
+    assert "5 clouds" in second

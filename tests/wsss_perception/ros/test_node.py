@@ -24,8 +24,9 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from sensor_msgs.msg import PointCloud2, PointField  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
-from wsss_perception.bundle import Bundle  # noqa: E402
+from wsss_perception.bundle import Bundle, default_bundle, read_caution  # noqa: E402
 from wsss_perception.engines import load_engine  # noqa: E402
+from wsss_perception.errors import BundleError  # noqa: E402
 from wsss_perception.frame import Frame, PointCloud  # noqa: E402
 from wsss_perception.messages.point_cloud2 import decode, encode_cloud  # noqa: E402
 from wsss_perception.segmenter import Segmenter  # noqa: E402
@@ -272,10 +273,23 @@ def test_node_hears_best_effort_publishers_and_stops_on_sigint(nodes, bundle, ma
     assert "Traceback" not in node.log()
 
 
+def test_node_without_a_model_runs_the_default_one_and_logs_its_caution(nodes, make_message):
+    try:
+        folder = default_bundle()
+    except BundleError:
+        pytest.skip("this checkout has no default model: src/wsss_perception/models/default")
+    node = nodes("device:=cpu")
+    message = make_message(TYPES)
+    assert len(decode(node.segment(message))) == len(decode(message))
+    (line,) = re.findall(r"default model .*", node.log())
+    assert str(folder) in line
+    assert read_caution(folder) in line
+    assert node.stop(signal.SIGTERM) == 0
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        ([], "parameter 'model' is empty"),
         (["--ros-args", "-p", "model:=/nowhere"], "/nowhere: not a model bundle"),
         (["--ros-args", "-p", "min_confidence:=2.0"], "parameter 'min_confidence'"),
         (["--ros-args", "-p", "min_confidence:=1"], "write a DOUBLE with its point"),

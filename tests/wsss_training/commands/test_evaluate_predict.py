@@ -40,6 +40,19 @@ def test_evaluate_writes_scores_and_pictures(mini_log, trained, tmp_path, capsys
     assert "mean over all 19" in capsys.readouterr().out
 
 
+def test_evaluate_and_predict_take_the_default_bundle_where_none_is_given(
+    mini_log, trained, tmp_path, monkeypatch
+):
+    folder = trained[1].folder
+    monkeypatch.setattr("wsss_perception.bundle.default_bundle", lambda: folder)
+    output, sweeps = tmp_path / "scores.json", mini_log.root / "sequences" / "00" / "velodyne"
+    options = ["--dataset", "semantic_kitti", "--root", mini_log.root, "--json", output]
+    assert run("evaluate", *options) == 0
+    assert json.loads(output.read_text())["bundle"] == str(folder)
+    assert run("predict", sweeps, tmp_path / "out") == 0
+    assert len(list((tmp_path / "out").iterdir())) == 6
+
+
 def test_evaluate_refuses_an_unknown_sequence(mini_log, trained, capsys):
     assert evaluate(mini_log, trained[1].folder, "--sequences", "99") == 2
     assert "99" in capsys.readouterr().err
