@@ -14,6 +14,7 @@ DATASETS = {
     "semantic_kitti": ("wsss_training.data.semantic_kitti", "SemanticKitti"),
     "kitti_raw": ("wsss_training.data.kitti_raw", "KittiRaw"),
     "kitti_object": ("wsss_training.data.kitti_object", "KittiObject"),
+    "nuscenes": ("wsss_training.data.nuscenes", "NuScenes"),
 }
 """Module and class of each reader; a class takes ``root`` and its own options."""
 

@@ -1,5 +1,6 @@
 """Small synthetic trees in the layouts of the KITTI family, so that readers run without data."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -81,4 +82,96 @@ def kitti_object(tmp_path: Path) -> Path:
         write(folder / "velodyne" / f"{stem}.bin", POINTS.tobytes())
         write(folder / "calib" / f"{stem}.txt", lines(entries))
         write_image(folder / "image_2" / f"{stem}.png")
+    return tmp_path
+
+
+NUSCENES_POINTS = np.float32([[0, 10, 0, 51, 3], [2, 10, -1, 255, 31], [0, -10, 0, 0, 0]])
+"""In nuScenes' LiDAR frame: ahead, ahead to the right and below, behind; x y z intensity ring."""
+
+
+def nuscenes_tables() -> dict[str, list[dict]]:
+    """Rows of a scene of two keyframes, a second between them, and of another scene of none.
+
+    The LiDAR is 1 m before and 2 m above the vehicle's origin, the camera 1 m before and 1.5 m
+    above it, both looking ahead. The vehicle starts at (100, 200, 0) and drives 10 m/s along the
+    map's y; the image is taken 50 ms after the sweep. Between the keyframes is another sweep.
+    """
+    half = 0.5**0.5
+    mounts = [
+        ("LIDAR_TOP", [1, 0, 2], [half, 0, 0, -half], []),
+        (
+            "CAM_FRONT",
+            [1, 0, 1.5],
+            [0.5, -0.5, 0.5, -0.5],
+            [[50, 0, 31.5], [0, 50, 15.5], [0, 0, 1]],
+        ),
+    ]
+    data, poses = [], []
+    for k, time in enumerate((0, 500_000, 1_000_000)):
+        for channel, delay, suffix in (("LIDAR_TOP", 0, "pcd.bin"), ("CAM_FRONT", 50_000, "jpg")):
+            stamp = 10_000_000 + time + delay
+            kind = "sweeps" if k == 1 else "samples"
+            row = {"token": f"{channel}{k}", "timestamp": stamp, "is_key_frame": k != 1}
+            row |= {"sample_token": f"sample{k // 2}", "ego_pose_token": f"pose-{channel}{k}"}
+            row |= {"calibrated_sensor_token": f"mount-{channel}", "prev": "", "next": ""}
+            row |= {"filename": f"{kind}/{channel}/log__{channel}__{stamp}.{suffix}"}
+            image = channel != "LIDAR_TOP"
+            data.append({**row, "width": 64 * image, "height": 32 * image})
+            place = [100, 200 + 10 * (time + delay) * 1e-6, 0]
+            poses.append(
+                {
+                    "token": f"pose-{channel}{k}",
+                    "translation": place,
+                    "rotation": [half, 0, 0, half],
+                }
+            )
+    return {
+        "scene": [{"token": "empty", "name": "scene-9"}, {"token": "drive", "name": "scene-1"}],
+        "sample": [
+            {"token": "sample1", "scene_token": "drive", "timestamp": 11_000_000},
+            {"token": "sample0", "scene_token": "drive", "timestamp": 10_000_000},
+        ],
+        "sample_data": data,
+        "ego_pose": poses,
+        "calibrated_sensor": [
+            {
+                "token": f"mount-{channel}",
+                "sensor_token": channel,
+                "translation": place,
+                "rotation": rotation,
+                "camera_intrinsic": matrix,
+            }
+            for channel, place, rotation, matrix in mounts
+        ],
+        "sensor": [
+            {"token": "LIDAR_TOP", "channel": "LIDAR_TOP", "modality": "lidar"},
+            {"token": "CAM_FRONT", "channel": "CAM_FRONT", "modality": "camera"},
+        ],
+        "lidarseg": [
+            {
+                "token": f"LIDAR_TOP{k}",
+                "sample_data_token": f"LIDAR_TOP{k}",
+                "filename": f"lidarseg/v1.0-mini/LIDAR_TOP{k}_lidarseg.bin",
+            }
+            for k in (0, 2)
+        ],
+    }
+
+
+@pytest.fixture
+def nuscenes(tmp_path: Path) -> Path:
+    """The two keyframes of ``nuscenes_tables``, labelled."""
+    tables = nuscenes_tables()
+    for name, rows in tables.items():
+        write(tmp_path / "v1.0-mini" / f"{name}.json", json.dumps(rows))
+    for row in tables["sample_data"]:
+        path = tmp_path / row["filename"]
+        if not row["is_key_frame"]:
+            continue
+        if row["width"]:
+            write_image(path)
+        else:
+            write(path, NUSCENES_POINTS.tobytes())
+    for row in tables["lidarseg"]:
+        write(tmp_path / row["filename"], bytes([24, 17, 0]))
     return tmp_path

@@ -4,7 +4,7 @@ from wsss_perception.errors import DatasetError
 from wsss_training.data import DATASETS, open_dataset
 
 
-@pytest.mark.parametrize("name", ["semantic_kitti", "kitti_raw", "kitti_object"])
+@pytest.mark.parametrize("name", ["semantic_kitti", "kitti_raw", "kitti_object", "nuscenes"])
 def test_every_reader_keeps_the_protocol(name, request):
     dataset = open_dataset(name, request.getfixturevalue(name))
     assert len(dataset) == len(dataset.sample_ids) == len(set(dataset.sample_ids)) == 2
