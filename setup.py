@@ -53,6 +53,7 @@ setup(
             "lightning>=2.6",
             "matplotlib",
             "omegaconf",
+            "open3d<0.20",  # 0.20 needs libusb, which bare machines lack
             "spconv-cu118; platform_system != 'Darwin'",
             "tensorboard",
             "torch",

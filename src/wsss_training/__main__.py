@@ -10,6 +10,7 @@ COMMANDS = (
     Command("predict", "label a folder of sweeps", "wsss_training.commands.predict"),
     Command("export", "write a model bundle from a training run", "wsss_training.commands.export"),
     Command("make-bag", "write a rosbag2 from a dataset", "wsss_training.commands.make_bag"),
+    Command("make-world", "write synthetic driving logs", "wsss_training.commands.make_world"),
 )
 
 if __name__ == "__main__":

@@ -7,9 +7,11 @@ For an image ``<images_root>/a/b/000001.png`` the teacher's folder holds, under 
 - ``a/b/000001.prob.npz``: ``prob`` uint8 [classes, H/8, W/8], 255 = 1.
 """
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -32,6 +34,22 @@ class TeacherMaps:
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float32]
+
+
+class CompleteMaps(Protocol):
+    """All that a teacher's folder holds of one image, ready to be written."""
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """Class of every pixel [H, W]."""
+
+    @property
+    def confidence(self) -> NDArray[np.float32]:
+        """Probability of the label [H / 2, W / 2]."""
+
+    @property
+    def probabilities(self) -> NDArray[np.float32]:
+        """Probability of every class [classes, H / 8, W / 8]."""
 
 
 class PrecomputedTeacher:
@@ -91,6 +109,48 @@ class PrecomputedTeacher:
         if not path.exists():
             raise DatasetError(f"{path}: the teacher has no map for {image}; run it on that image")
         return path
+
+
+def write_teacher_maps(maps: CompleteMaps, root: str | Path, relative_image_path: Path) -> None:
+    """Writes a teacher's maps of one image where PrecomputedTeacher looks for them.
+
+    Args:
+        maps: the maps; probabilities and confidence are rounded to 1 / 255.
+        root: the teacher's folder.
+        relative_image_path: the image's path below the folder of the images.
+
+    Raises:
+        DatasetError: the path leads out of the teacher's folder, or a file cannot be written.
+    """
+    if relative_image_path.is_absolute() or ".." in relative_image_path.parts:
+        raise DatasetError(f"{relative_image_path}: not a path below the folder of the images")
+    path = Path(root) / relative_image_path
+    archive = io.BytesIO()
+    np.savez_compressed(archive, prob=_to_bytes(maps.probabilities))
+    files = {
+        ".label.png": _encode_png(maps.labels),
+        ".conf.png": _encode_png(_to_bytes(maps.confidence)),
+        ".prob.npz": archive.getvalue(),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for suffix, content in files.items():
+            target = path.with_suffix(suffix)
+            scratch = target.with_name(target.name + ".part")
+            scratch.write_bytes(content)
+            scratch.replace(target)
+    except OSError as error:
+        raise DatasetError(f"{path}: its teacher maps cannot be written: {error}") from error
+
+
+def _to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)
+
+
+def _encode_png(values: NDArray[np.uint8]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def _read_bytes(path: Path, modes: tuple[str, ...]) -> NDArray[np.uint8]:

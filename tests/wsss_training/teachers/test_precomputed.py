@@ -1,3 +1,6 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,7 +8,7 @@ from PIL import Image
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import load_ontology
-from wsss_training.teachers.precomputed import PrecomputedTeacher
+from wsss_training.teachers.precomputed import PrecomputedTeacher, write_teacher_maps
 
 
 @pytest.fixture
@@ -78,3 +81,44 @@ def test_precomputed_teacher_follows_linked_folders_of_images(folders, teacher):
     (folders / "images" / "log").rmdir()
     (folders / "images" / "log").symlink_to(folders / "elsewhere")
     assert teacher(folders / "images" / "log" / "1.png").labels[0, 1] == 13
+
+
+def complete_maps(seed: int = 0) -> SimpleNamespace:
+    rng = np.random.default_rng(seed)
+    return SimpleNamespace(
+        labels=rng.integers(0, 19, (17, 23), dtype=np.uint8),
+        confidence=rng.random((8, 11), dtype=np.float32),
+        probabilities=rng.random((20, 3, 3), dtype=np.float32),
+    )
+
+
+def test_write_teacher_maps_writes_what_the_reader_reads(folders, teacher):
+    maps = complete_maps()
+    write_teacher_maps(maps, folders / "teacher", Path("log/deep/7.png"))
+    image = folders / "images" / "log" / "deep" / "7.png"
+    read = teacher(image)
+    np.testing.assert_array_equal(read.labels, maps.labels)
+    np.testing.assert_allclose(read.confidence, maps.confidence, atol=0.5001 / 255)
+    probabilities = teacher.probabilities(image)  # of the ontology's 19 classes
+    np.testing.assert_allclose(probabilities, maps.probabilities[:19], atol=0.5001 / 255)
+
+
+def test_write_teacher_maps_replaces_and_leaves_nothing_else(folders, teacher):
+    for seed in (1, 2):
+        write_teacher_maps(complete_maps(seed), folders / "teacher", Path("log/1.png"))
+    names = sorted(path.name for path in (folders / "teacher" / "log").iterdir())
+    assert names == ["1.conf.png", "1.label.png", "1.prob.npz"]
+    read = teacher(folders / "images" / "log" / "1.png")
+    np.testing.assert_array_equal(read.labels, complete_maps(2).labels)
+
+
+@pytest.mark.parametrize("path", ["../1.png", "log/../../1.png", "/1.png"])
+def test_write_teacher_maps_stays_in_its_folder(folders, path):
+    with pytest.raises(DatasetError, match="not a path below"):
+        write_teacher_maps(complete_maps(), folders / "teacher", Path(path))
+
+
+def test_write_teacher_maps_names_the_image_it_cannot_write(folders):
+    (folders / "teacher" / "file").write_text("in the way")
+    with pytest.raises(DatasetError, match=r"file.1\.png.*cannot be written"):
+        write_teacher_maps(complete_maps(), folders / "teacher", Path("file/1.png"))

@@ -1,0 +1,1 @@
+"""A synthetic driving world: streets, sensors and a 2D teacher, all drawn from seeds."""

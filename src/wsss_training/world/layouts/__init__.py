@@ -1,0 +1,1 @@
+"""Writers of recordings, one for each dataset whose layout they use."""
