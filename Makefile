@@ -1,5 +1,5 @@
 # make install: .venv with everything for training, the node and the tests.
-# make demo:    KITTI logs and teacher maps in DATA -> train briefly -> bag -> pictures, in out/demo.
+# make demo:    synthetic logs -> train -> score -> export -> bag -> live node -> bag and pictures.
 # make test:    what must hold before a change goes in.
 
 SUPPORTED := import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))
@@ -8,8 +8,10 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-DATA ?= ../shared/data
-DEMO := out/demo
+DEMO ?= out/demo
+TRAINING := $(BIN)/python -m wsss_training
+PERCEPTION := $(BIN)/python -m wsss_perception
+DEMO_STEPS ?= 800
 
 .PHONY: install demo test
 
@@ -23,19 +25,31 @@ $(STAMP): setup.py pyproject.toml
 	@touch $@
 
 demo: install
-	@test -d "$(DATA)/teacher" || { echo "error: no KITTI logs and teacher maps in $(DATA):" \
-		"make demo DATA=<folder>; docs/training.md describes its layout"; exit 1; }
 	@rm -rf $(DEMO)
-	@echo "1/3 learning from the teacher's maps, no 3D label (300 steps; a real run takes 3000)"
-	@$(BIN)/python -m wsss_training train config/train/kitti.yaml data_root="$(DATA)" \
-		output=$(DEMO)/run optimization.steps=300
-	@echo "2/3 writing a drive as a bag"
-	@$(BIN)/python -m wsss_training make-bag $(DEMO)/bag --dataset kitti_raw --root "$(DATA)/kitti_raw"
-	@echo "3/3 segmenting the bag"
-	@$(BIN)/python -m wsss_perception segment-bag $(DEMO)/bag $(DEMO)/semantic_bag \
-		--bundle $(DEMO)/run/bundle --pictures $(DEMO)/pictures --every 4
-	@echo "pictures: $(DEMO)/pictures   bag: $(DEMO)/semantic_bag   model: $(DEMO)/run/bundle"
-	@echo "next: $(BIN)/python -m wsss_perception segment --ros-args -p model:=$(DEMO)/run/bundle"
+	@echo "1/7 Synthetic logs: scenes to learn from, unseen scenes to score on, and a drive."
+	$(TRAINING) make-world $(DEMO)/logs --scenes 24 --sweeps 3 --interval 1.5 --jobs 2
+	$(TRAINING) make-world $(DEMO)/unseen --family validation --scenes 6 --sweeps 2 --interval 3 --jobs 2
+	$(TRAINING) make-world $(DEMO)/drive --family validation --first 6 --scenes 1 --sweeps 20
+	@echo "2/7 Learning from the 2D teacher's maps; no 3D label is used."
+	$(TRAINING) train config/train/world.yaml data_root=$(DEMO)/logs output=$(DEMO)/run \
+		optimization.steps=$(DEMO_STEPS)
+	@echo "3/7 Exporting the model bundle."
+	$(TRAINING) export $(DEMO)/run $(DEMO)/model
+	@echo "4/7 Scoring the 3D network alone against the ground truth of the unseen scenes."
+	$(TRAINING) evaluate --bundle $(DEMO)/model --dataset semantic_kitti --root $(DEMO)/unseen \
+		--json $(DEMO)/scores.json
+	@echo "5/7 Writing the drive as a bag."
+	$(TRAINING) make-bag $(DEMO)/bag --dataset semantic_kitti --root $(DEMO)/drive
+	@echo "6/7 Playing the bag to the live node over DDS, recording what it publishes."
+	$(PERCEPTION) segment-live $(DEMO)/bag $(DEMO)/semantic_bag --bundle $(DEMO)/model --rate 0.2 \
+		--pictures $(DEMO)/pictures --every 5
+	@echo "7/7 Done."
+	@echo "pictures:     $(DEMO)/pictures  $(DEMO)/scores_iou.png"
+	@echo "semantic bag: $(DEMO)/semantic_bag   model: $(DEMO)/model"
+	@echo "try next:     . .venv/bin/activate"
+	@echo "  your own bag:    python -m wsss_perception segment-bag BAG OUT --pictures OUT_pictures"
+	@echo "  the live node:   python -m wsss_perception segment --ros-args -r points:=/your/cloud"
+	@echo "  your own logs:   docs/training.md"
 
 test: install
 	@$(BIN)/ruff check .

@@ -16,6 +16,21 @@ COMMANDS = (
         "rosbag2 in, rosbag2 with semantic clouds out (no ROS needed)",
         "wsss_perception.commands.segment_bag",
     ),
+    Command(
+        "segment-live",
+        "plays a rosbag2 to the live node and records its semantic clouds",
+        "wsss_perception.commands.segment_live",
+    ),
+    Command(
+        "play-bag",
+        "publishes a rosbag2 on the ROS graph in real time",
+        "wsss_perception.commands.play_bag",
+    ),
+    Command(
+        "record-bag",
+        "records topics of the ROS graph into a rosbag2",
+        "wsss_perception.commands.record_bag",
+    ),
 )
 
 if __name__ == "__main__":

@@ -35,3 +35,7 @@ class BagError(WsssError):
 
 class ConfigError(WsssError):
     """A configuration file or override that does not fit the schema."""
+
+
+class RosError(WsssError):
+    """A ROS 2 process, topic or message type that cannot be used."""

@@ -25,15 +25,15 @@ class Progress:
         self._start = time.monotonic()
         self._shown = 0.0
 
-    def step(self) -> None:
-        """Counts one step."""
+    def step(self, note: str = "") -> None:
+        """Counts one step; a note is shown behind the counts."""
         self._done += 1
         now = time.monotonic()
         if sys.stderr.isatty() and (now - self._shown > _INTERVAL or self._done == self._total):
             self._shown = now
             rate = self._done / max(now - self._start, 1e-9)
-            line = f"{self._done}/{self._total} {self._what}, {rate:.1f}/s"
-            print(f"\r{line:<60}", end="", file=sys.stderr, flush=True)
+            line = f"{self._done}/{self._total} {self._what}, {rate:.1f}/s{note and ', '}{note}"
+            print(f"\r{line:<78}", end="", file=sys.stderr, flush=True)
 
     def __enter__(self) -> "Progress":
         return self

@@ -1,6 +1,7 @@
 """rosbag2 in, rosbag2 out, with no ROS: reading, writing whole bags, segmenting, cameras."""
 
 from wsss_perception.bag.cameras import BagCameras
+from wsss_perception.bag.pages import Pages, RecordedCounts, draw_recorded
 from wsss_perception.bag.reader import Bag, Message, open_bag
 from wsss_perception.bag.segment import BagCounts, segment_bag
 from wsss_perception.bag.writer import BagWriter
@@ -11,6 +12,9 @@ __all__ = [
     "BagCounts",
     "BagWriter",
     "Message",
+    "Pages",
+    "RecordedCounts",
+    "draw_recorded",
     "open_bag",
     "segment_bag",
 ]

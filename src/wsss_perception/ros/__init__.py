@@ -1,1 +1,1 @@
-"""The ROS 2 node. Only ``parameters`` and ``segment_node`` import rclpy."""
+"""The ROS 2 node, and playing and recording bags on a live graph."""
