@@ -8,10 +8,10 @@ PYTHON ?= $(shell for python in python3 python3.12 python3.11 python3.10; do \
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-DEMO ?= out/demo
+DEMO := out/demo
 TRAINING := $(BIN)/python -m wsss_training
 PERCEPTION := $(BIN)/python -m wsss_perception
-DEMO_STEPS ?= 800
+DEMO_STEPS := 800
 
 .PHONY: install demo test
 
@@ -25,11 +25,11 @@ $(STAMP): setup.py pyproject.toml
 	@touch $@
 
 demo: install
-	@rm -rf $(DEMO)
+	@rm -rf out/demo
 	@echo "1/7 Synthetic logs: scenes to learn from, unseen scenes to score on, and a drive."
 	$(TRAINING) make-world $(DEMO)/logs --scenes 24 --sweeps 3 --interval 1.5 --jobs 2
 	$(TRAINING) make-world $(DEMO)/unseen --family validation --scenes 6 --sweeps 2 --interval 3 --jobs 2
-	$(TRAINING) make-world $(DEMO)/drive --family validation --first 6 --scenes 1 --sweeps 20
+	$(TRAINING) make-world $(DEMO)/drive --family validation --first 14 --scenes 1 --sweeps 20
 	@echo "2/7 Learning from the 2D teacher's maps; no 3D label is used."
 	$(TRAINING) train config/train/world.yaml data_root=$(DEMO)/logs output=$(DEMO)/run \
 		optimization.steps=$(DEMO_STEPS)

@@ -122,9 +122,10 @@ def _held_back_scores(
 
 
 def _input_statistics(workload: Workload, spec: ModelSpec) -> dict[str, dict[str, float]]:
-    """Percentiles of each feature's raw values over some training sweeps."""
+    """Percentiles of each feature's raw values over training sweeps, as many of each group."""
     raw = tuple(Feature(feature.name, fill=feature.fill) for feature in spec.features)
-    chosen = evenly(workload.train, _STATISTICS_SWEEPS)
+    each = max(_STATISTICS_SWEEPS // len(workload.groups), 1)
+    chosen = np.concatenate([evenly(group.indices, each) for group in workload.groups])
     values = np.concatenate([_finite_rows(workload.sweeps[int(i)].cloud, raw) for i in chosen])
     percentiles = np.percentile(values, [1, 50, 99], axis=0).round(4)
     names = ("p01", "p50", "p99")

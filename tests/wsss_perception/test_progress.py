@@ -4,11 +4,13 @@ from wsss_perception import progress
 from wsss_perception.progress import Progress
 
 
-def test_progress_is_silent_where_there_is_no_terminal(capsys):
-    with Progress("clouds", 2) as steps:
-        steps.step()
-        steps.step()
-    assert capsys.readouterr().err == ""
+def test_progress_adds_lines_now_and_then_where_there_is_no_terminal(capsys, monkeypatch):
+    clock = iter([0.0, 3.0, 11.0, 12.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with Progress("clouds", 3) as steps:
+        for _ in range(3):
+            steps.step()
+    assert capsys.readouterr().err == "2/3 clouds, 0.2/s\n"
 
 
 def test_progress_ends_its_line_even_after_an_error(capsys, monkeypatch):

@@ -14,16 +14,16 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command line."""
     parser.add_argument("--bundle", type=Path, help="model bundle (default: the package's model)")
-    parser.add_argument("--dataset", required=True, help="name of the reader: semantic_kitti")
+    parser.add_argument("--dataset", required=True, help="its reader: semantic_kitti...")
     parser.add_argument("--root", type=Path, required=True, help="the dataset's folder")
-    parser.add_argument("--sequences", nargs="+", metavar="NN", help="all by default")
+    parser.add_argument("--sequences", nargs="+", metavar="NN", help="SemanticKITTI's (all)")
     parser.add_argument("--json", type=Path, metavar="OUT", help="file to write the scores to")
     parser.add_argument("--device", default="auto", help="cpu, cuda... (default: auto)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluates."""
-    from wsss_perception.bundle import default_bundle, read_bundle
+    from wsss_perception.bundle import choose_bundle
     from wsss_perception.engines import load_engine
     from wsss_perception.progress import tracked
     from wsss_perception.segmenter import Segmenter
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     options = {"sequences": arguments.sequences} if arguments.sequences else {}
     dataset = open_dataset(arguments.dataset, arguments.root, images=False, **options)
-    bundle = read_bundle(arguments.bundle or default_bundle())
+    bundle = choose_bundle(arguments.bundle, print)
     ontology = bundle.spec.ontology
     check_same_classes(dataset.ontology, ontology)
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))

@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
     from wsss_training.world.generate import WorldPlan, write_world
 
     counts = (arguments.scenes, arguments.sweeps, arguments.jobs)
-    if min(counts) < 1 or arguments.first < 0 or (arguments.interval or 1) <= 0:
-        raise ConfigError("--scenes, --sweeps, --jobs and --interval must be positive")
+    if min(counts) < 1 or arguments.first < 0:
+        raise ConfigError("--scenes, --sweeps and --jobs must be positive, --first not negative")
     plan = WorldPlan(
         arguments.rig,
         arguments.family,

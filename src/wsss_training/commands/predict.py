@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Predicts."""
-    from wsss_perception.bundle import default_bundle, read_bundle
+    from wsss_perception.bundle import choose_bundle
     from wsss_perception.engines import load_engine
     from wsss_perception.errors import DatasetError
     from wsss_perception.progress import tracked
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     paths = sorted(arguments.sweeps.glob("*.bin"))
     if not paths:
         raise DatasetError(f"{arguments.sweeps}: no .bin files there")
-    bundle = read_bundle(arguments.bundle or default_bundle())
+    bundle = choose_bundle(arguments.bundle, print)
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
     sweeps = tracked(paths, "sweeps", len(paths))
     predict_sweeps(segmenter, sweeps, arguments.output, arguments.format)

@@ -1,8 +1,11 @@
 """Writes scenes of the synthetic world to disk, with the maps of its imitated teacher."""
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from wsss_training.world.layouts.nuscenes import NuScenesWriter
 from wsss_training.world.layouts.semantic_kitti import SemanticKittiWriter
 from wsss_training.world.recording import Recording, Shot
 from wsss_training.world.settings import WorldSettings, load_world_settings, world_hash
-from wsss_training.world.simulator import simulate
+from wsss_training.world.simulator import check_drive, simulate
 from wsss_training.world.teacher_settings import load_teacher_settings
 
 WORLD_FILE = "world.yaml"
@@ -63,13 +66,14 @@ def write_world(plan: WorldPlan, root: Path, jobs: int = 1) -> Iterator[str]:
         The name of each scene when it is written.
 
     Raises:
-        ConfigError: unknown rig or family, or the folder holds another world.
+        ConfigError: unknown rig or family, too long a drive, or another world's folder.
         DatasetError: a file cannot be written.
     """
     settings = load_world_settings()
     if plan.rig not in settings.rigs:
         raise ConfigError(f"no rig '{plan.rig}'; known: {', '.join(settings.rigs)}")
     settings.seed(plan.family, plan.first + plan.scenes - 1)
+    check_drive(settings.rigs[plan.rig], plan.sweeps, plan.interval)
     claim_folder(plan, root)
     names = plan.names()
     if settings.rigs[plan.rig].layout == "nuscenes":
@@ -84,12 +88,28 @@ def write_world(plan: WorldPlan, root: Path, jobs: int = 1) -> Iterator[str]:
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context) as pool:
-        tasks = [pool.submit(_write_scene, plan, settings, root, name, 1) for name in names]
+        with _interrupts_ignored():
+            tasks = [pool.submit(_write_scene, plan, settings, root, name, 1) for name in names]
         try:
             for task in as_completed(tasks):
                 yield task.result()
+        except BrokenProcessPool as error:
+            raise DatasetError(
+                f"{root}: a process ended, perhaps for lack of memory; start again with fewer "
+                "--jobs: the scenes that are there stay"
+            ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Starts processes that leave Ctrl-C to this one: a scene they are writing is finished."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def record(plan: WorldPlan, settings: WorldSettings, name: str, threads: int = 0) -> Recording:
@@ -100,11 +120,11 @@ def record(plan: WorldPlan, settings: WorldSettings, name: str, threads: int = 0
 
 
 def claim_folder(plan: WorldPlan, root: Path) -> None:
-    """Notes in ``world.yaml`` what the folder holds; more scenes of the same plan may be added.
+    """Notes in ``world.yaml`` what the folder holds; SemanticKITTI's layout takes more scenes.
 
     Raises:
-        ConfigError: the folder holds scenes of other settings.
-        DatasetError: the note cannot be written.
+        ConfigError: the folder holds scenes of other settings, or something else.
+        DatasetError: the note cannot be read or written.
     """
     # scenes differ by their names; all else must be the same
     facts = {k: v for k, v in asdict(plan).items() if k not in ("first", "scenes")}
@@ -119,8 +139,12 @@ def claim_folder(plan: WorldPlan, root: Path) -> None:
                     "folder, or remove this one"
                 )
             return
+        if root.exists() and any(root.iterdir()):
+            raise ConfigError(f"{root}: holds something else than a world; choose another folder")
         root.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(facts, sort_keys=False), encoding="utf-8")
+        scratch = root / f".{WORLD_FILE}.part"
+        scratch.write_text(yaml.safe_dump(facts, sort_keys=False), encoding="utf-8")
+        scratch.replace(path)
     except (OSError, yaml.YAMLError) as error:
         raise DatasetError(f"{path}: cannot be read or written: {error}") from error
 

@@ -225,7 +225,7 @@ def _probabilities(
 
 
 def _cell_noise(shape: tuple[int, ...], scene_seed: int, frame: int) -> NDArray[np.float32]:
-    generator = np.random.default_rng([scene_seed, frame, 1])
+    generator = np.random.default_rng([4, scene_seed, frame])
     noise = _box_blur(generator.standard_normal(shape, dtype=np.float32), 1)
     return 3 * noise  # mean of nine
 

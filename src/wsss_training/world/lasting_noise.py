@@ -63,7 +63,8 @@ def _scramble(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
 @lru_cache(maxsize=8)  # a scene's noise serves all its images
 def smooth_noise(seed: tuple[int, ...], size: float) -> NDArray[np.float64]:
     """Periodic noise [256, 256] of zero mean and unit variance, in blobs of ``size`` texels."""
-    generator = np.random.default_rng([*seed, 0])
+    # the length tells (s,) from (s, 0), which numpy pads to the same
+    generator = np.random.default_rng([3, len(seed), *seed])
     spectrum = np.fft.rfft2(generator.standard_normal((NOISE_SIZE, NOISE_SIZE)))
     squared = np.fft.fftfreq(NOISE_SIZE)[:, None] ** 2 + np.fft.rfftfreq(NOISE_SIZE) ** 2
     noise = np.fft.irfft2(spectrum * np.exp(-2 * (np.pi * size / 2) ** 2 * squared))

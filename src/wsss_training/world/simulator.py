@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from wsss_perception.errors import ConfigError
 from wsss_training.world import camera as cameras
 from wsss_training.world import lidar
 from wsss_training.world.camera import Light
@@ -12,6 +13,9 @@ from wsss_training.world.scene import Scene
 from wsss_training.world.settings import CameraSettings, RigSettings, WorldSettings
 from wsss_training.world.street import draw_scene
 from wsss_training.world.tracer import Tracer
+
+LONGEST_DRIVE = 60.0
+"""Seconds; the path is as short as ``driving.yaml`` says, so that long drives are slow ones."""
 
 _BETWEEN_SCENES = 100_000_000_000  # nanoseconds from the start of one scene to that of the next
 _MARGIN = 0.2  # seconds that the vehicle is known before the first and after the last sweep
@@ -36,10 +40,28 @@ def simulate(
         sweeps: how many to record.
         interval: between them, seconds; the rig's own by default.
         threads: of the ray caster; 0 for all cores.
+
+    Raises:
+        ConfigError: the interval is not positive, or the drive too long.
     """
-    step = rig.interval if interval is None else interval
+    step = check_drive(rig, sweeps, interval)
     scene = draw_scene(seed, world, sweeps * step + _MARGIN)
     return Recording(name, _record(scene, rig, sweeps, step, threads), sweeps)
+
+
+def check_drive(rig: RigSettings, sweeps: int, interval: float | None) -> float:
+    """Returns the seconds between sweeps.
+
+    Raises:
+        ConfigError: the interval is not positive, or the drive too long.
+    """
+    step = rig.interval if interval is None else interval
+    if not 0 < step < np.inf or sweeps * step > LONGEST_DRIVE:
+        raise ConfigError(
+            f"{sweeps} sweeps every {step} s: the interval must be positive, and a drive at most "
+            f"{LONGEST_DRIVE:.0f} s long"
+        )
+    return step
 
 
 def _record(

@@ -110,7 +110,7 @@ def draw_scene(seed: int, world: WorldSettings, duration: float) -> Scene:
         seed: of everything in it.
         world: the world's settings.
         duration: how long the vehicle will drive, seconds; it drives slower where the path
-            would be too short. Nothing else depends on it.
+            would be too short, and what would come too near to it on its way is left out.
     """
     generator = np.random.default_rng([world.version, seed])
     kind = pick({name: s.weight for name, s in world.streets.items()}, generator)

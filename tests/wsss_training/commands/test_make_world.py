@@ -63,6 +63,15 @@ def test_folder_of_another_world_is_refused(
     assert "world of other settings" in capsys.readouterr().err
 
 
+def test_folder_of_something_else_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sequences" / "00").mkdir(parents=True)
+    assert make_world(tmp_path, *ONE) == 2
+    assert "holds something else than a world" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["sequences"]
+
+
 def test_ordinary_reader_reads_six_cameras(tmp_path: Path) -> None:
     assert make_world(tmp_path / "nu", *ONE, "--rig", "nuscenes") == 0
     sample = open_dataset("nuscenes", tmp_path / "nu")[0]
@@ -80,6 +89,9 @@ def test_ordinary_reader_reads_six_cameras(tmp_path: Path) -> None:
         (["--family", "test"], "no family 'test'"),
         (["--scenes", "0"], "must be positive"),
         (["--first", "99999", "--scenes", "2"], "scenes 0 to 99999"),
+        (["--interval", "0"], "interval must be positive"),
+        (["--interval", "nan"], "interval must be positive"),
+        (["--sweeps", "1000"], "at most 60 s"),
     ],
 )
 def test_wrong_arguments_are_named(

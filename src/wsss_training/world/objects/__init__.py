@@ -26,7 +26,7 @@ from wsss_training.world.objects.street_furniture import (
     trash_bin,
     utility_pole,
 )
-from wsss_training.world.objects.vegetation import bush, grass_tuft, hedge, tree
+from wsss_training.world.objects.vegetation import bush, hedge, tree
 from wsss_training.world.scene import Part
 
 __all__ = ["BUILDERS", "building", "fence", "hedge"]
@@ -44,7 +44,6 @@ BUILDERS: dict[str, Callable[[np.random.Generator], tuple[Part, ...]]] = {
     "person": person,
     "tree": tree,
     "bush": bush,
-    "grass_tuft": grass_tuft,
     "lamp_post": lamp_post,
     "traffic_light": traffic_light,
     "traffic_sign": traffic_sign,

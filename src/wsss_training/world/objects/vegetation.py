@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wsss_training.world.objects.materials import varied
-from wsss_training.world.objects.meshes import Array, above_ground, merge, transform
+from wsss_training.world.objects.meshes import Array, above_ground, merge
 from wsss_training.world.objects.shapes import cone, cylinder, ellipsoid, leaves, loft, tube
 from wsss_training.world.scene import Color, Mesh, Part, Surface
 
@@ -198,23 +198,3 @@ def _hedge_core(length: float, depth: float, height: float, generator: np.random
     sections[:, :, 1] = outline[:, 0] * lumps * (depth / 2 - 0.09)
     sections[:, :, 2] = outline[:, 1] * generator.uniform(0.93, 1.02, (count, 8)) * (height - 0.1)
     return loft(sections)
-
-
-def grass_tuft(generator: np.random.Generator) -> tuple[Part, ...]:
-    """Draws tall grass or weeds, 0.2 to 0.6 m high."""
-    count, height = 60, generator.uniform(0.2, 0.6)
-    foot = np.zeros((count, 3))
-    foot[:, :2] = generator.normal(0, 0.35 * height, (count, 2))
-    tip = foot + generator.normal(0, 0.2 * height, (count, 3)) * [1, 1, 0]
-    tip[:, 2] = height * generator.uniform(0.6, 1.0, count)
-    turn = generator.uniform(0, np.pi, count)
-    wide = 0.02 * np.stack([np.cos(turn), np.sin(turn), 0 * turn], 1)
-    blades = np.stack([foot - wide, foot + wide, tip], 1)
-    mesh = transform(
-        Mesh(
-            blades.reshape(-1, 3).astype(np.float32),
-            np.arange(3 * count, dtype=np.int32).reshape(-1, 3),
-        )
-    )
-    color = varied((0.14, 0.2, 0.05), generator)
-    return (Part(mesh, Surface("vegetation", "vegetation", color, "grass", 0.5)),)
