@@ -41,9 +41,10 @@ def test_evaluate_writes_scores_and_pictures(mini_log, trained, tmp_path, capsys
 
 
 def test_evaluate_and_predict_take_the_default_bundle_where_none_is_given(
-    mini_log, trained, tmp_path, monkeypatch
+    mini_log, trained, tmp_path, monkeypatch, capsys
 ):
-    folder = trained[1].folder
+    folder = shutil.copytree(trained[1].folder, tmp_path / "bundle")
+    (folder / "README.md").write_text("> Handle with care.\n")
     monkeypatch.setattr("wsss_perception.bundle.default_bundle", lambda: folder)
     output, sweeps = tmp_path / "scores.json", mini_log.root / "sequences" / "00" / "velodyne"
     options = ["--dataset", "semantic_kitti", "--root", mini_log.root, "--json", output]
@@ -51,6 +52,7 @@ def test_evaluate_and_predict_take_the_default_bundle_where_none_is_given(
     assert json.loads(output.read_text())["bundle"] == str(folder)
     assert run("predict", sweeps, tmp_path / "out") == 0
     assert len(list((tmp_path / "out").iterdir())) == 6
+    assert capsys.readouterr().out.count(f"default model {folder}. Handle with care.\n") == 2
 
 
 def test_evaluate_refuses_an_unknown_sequence(mini_log, trained, capsys):

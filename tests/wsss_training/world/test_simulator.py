@@ -4,13 +4,33 @@ import pytest
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.geometry import invert, visible_points
 from wsss_perception.ontology import load_ontology
+from wsss_training.world.imitated_teacher import imitate_teacher
 from wsss_training.world.recording import Sweep
 from wsss_training.world.settings import RigSettings, load_world_settings
 from wsss_training.world.simulator import simulate
+from wsss_training.world.teacher_settings import load_teacher_settings
 
 pytest.importorskip("open3d", reason="open3d is not installed: make install")
 
 WORLD = load_world_settings()
+PINNED = [
+    14176.0,
+    13.8404,
+    0.2122,
+    10.1115,
+    124.393,
+    5.3737,
+    5.1384,
+    0.8869,
+    14119.0,
+    12.8124,
+    0.2148,
+    10.0209,
+    124.6338,
+    5.8081,
+    5.7197,
+    0.8976,
+]
 
 
 def small(name: str) -> RigSettings:
@@ -81,3 +101,24 @@ def test_things_have_instances_and_ground_has_none(kitti: list[Sweep]) -> None:
     assert (sweep.instances[sweep.labels == classes.index("road")] == 0).all()
     assert (sweep.instances[sweep.labels == classes.index("building")] > 0).all()
     assert (sweep.labels != UNKNOWN).mean() > 0.9
+
+
+def test_recordings_are_those_that_methods_were_compared_on(kitti: list[Sweep]) -> None:
+    """Any change of what is recorded, or of its teacher, needs a new version of the world."""
+    habits = load_teacher_settings()
+    found = []
+    for number, sweep in enumerate(kitti):
+        shot = sweep.shots[0]
+        maps = imitate_teacher(shot.classes, shot.regions, habits, 4, number)
+        found += [
+            len(sweep.cloud),
+            sweep.labels.mean(),
+            sweep.cloud.channels["intensity"].mean(),
+            np.linalg.norm(sweep.cloud.xyz, axis=1).mean(),
+            shot.pixels.mean(),
+            shot.classes.mean(),
+            maps.labels.mean(),
+            maps.confidence.mean(),
+        ]
+    assert WORLD.version == 1
+    assert found == pytest.approx(PINNED, rel=2e-3)
