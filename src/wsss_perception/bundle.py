@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -121,6 +122,24 @@ def read_caution(folder: Path) -> str:
     quote = itertools.dropwhile(lambda line: not line.startswith(">"), lines)
     quoted = itertools.takewhile(lambda line: line.startswith(">"), quote)
     return " ".join(line.removeprefix(">").strip() for line in quoted)
+
+
+def choose_bundle(folder: str | Path | None, tell: Callable[[str], None]) -> Bundle:
+    """Reads the bundle a user asks for and passes on what its model card warns of.
+
+    Args:
+        folder: of the bundle; None or empty for the default one.
+        tell: shows the user a line: the caution if there is one, and that it is the default model.
+
+    Raises:
+        BundleError: there is no such bundle, or it or its card cannot be used.
+    """
+    bundle = read_bundle(folder or default_bundle())
+    caution = read_caution(bundle.folder)
+    if caution or not folder:
+        kind = "model" if folder else "default model"
+        tell(f"{kind} {bundle.folder}. {caution}".rstrip())
+    return bundle
 
 
 def write_bundle(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> Bundle:

@@ -1,6 +1,7 @@
 """Command lines of both packages: ``python -m <package> <command>`` and ``ros2 run``."""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -67,6 +68,22 @@ def main(package: str, commands: Sequence[Command], argv: Sequence[str] | None =
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def positive_number(text: str) -> float:
+    """Reads an argument; a ``type`` for argparse, which reports what is refused."""
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
+    return value
+
+
+def positive_integer(text: str) -> int:
+    """Reads an argument; a ``type`` for argparse, which reports what is refused."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a positive integer")
+    return value
 
 
 def _list_commands(package: str, commands: Sequence[Command], words: list[str]) -> int:

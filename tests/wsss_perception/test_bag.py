@@ -311,7 +311,7 @@ def observed_views(path, target, calibration=None):
         target,
         make_segmenter(),
         calibration=calibration,
-        observer=lambda frame, semantic: seen.append((frame.views, semantic.seen)),
+        observer=lambda _number, frame, semantic: seen.append((frame.views, semantic.seen)),
     )
     return seen
 

@@ -1,12 +1,12 @@
 import sys
 import types
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 import pytest
 
 import wsss_perception.__main__
 import wsss_training.__main__
-from wsss_perception.cli import Command, main
+from wsss_perception.cli import Command, main, positive_integer, positive_number
 from wsss_perception.errors import ConfigError
 
 COMMANDS = (
@@ -108,3 +108,15 @@ def test_every_command_of_the_packages_shows_its_help(package, commands, capsys)
             main(package, commands, [command.name, "--help"])
         assert stop.value.code == 0
         assert f"python -m {package} {command.name}" in capsys.readouterr().out
+
+
+def test_positive_arguments_are_read():
+    assert (positive_number("0.5"), positive_integer("3")) == (0.5, 3)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "much"])
+def test_arguments_that_are_not_positive_are_refused(text):
+    with pytest.raises((ArgumentTypeError, ValueError)):
+        positive_number(text)
+    with pytest.raises((ArgumentTypeError, ValueError)):
+        positive_integer(text)

@@ -6,10 +6,21 @@ import numpy as np
 import pytest
 
 from wsss_perception import bundle as bundle_module
-from wsss_perception.bundle import default_bundle, read_bundle, read_caution
+from wsss_perception.bundle import (
+    ModelSpec,
+    NetworkSpec,
+    choose_bundle,
+    default_bundle,
+    read_bundle,
+    read_caution,
+    write_bundle,
+)
 from wsss_perception.errors import BundleError
+from wsss_perception.features import Feature
 from wsss_perception.frame import Frame, PointCloud
+from wsss_perception.ontology import Ontology
 
+ONTOLOGY = Ontology("t", ("low", "high"), ((255, 0, 0), (0, 0, 255)), ((1,), (2,)))
 MOST_BYTES = 8_000_000
 """Above it a model does not belong in a git repository."""
 
@@ -48,6 +59,26 @@ def test_caution_is_the_first_block_quote_of_the_card(tmp_path, card, caution):
     if card is not None:
         (tmp_path / "README.md").write_text(card, encoding="utf-8")
     assert read_caution(tmp_path) == caution
+
+
+@pytest.mark.parametrize(
+    ("given", "card", "told"),
+    [
+        (True, "> Take care.\n", ["model {}. Take care."]),
+        (True, None, []),
+        (False, "> Take care.\n", ["default model {}. Take care."]),
+        (False, None, ["default model {}."]),
+    ],
+)
+def test_choosing_a_bundle_tells_its_caution(tmp_path, monkeypatch, given, card, told):
+    spec = ModelSpec(ONTOLOGY, NetworkSpec("none"), (Feature("x"),), 0.5)
+    bundle = write_bundle(tmp_path / "bundle", spec, {"weights.safetensors": b""})
+    if card is not None:
+        (bundle.folder / "README.md").write_text(card, encoding="utf-8")
+    monkeypatch.setattr(bundle_module, "default_bundle", lambda: bundle.folder)
+    lines = []
+    assert choose_bundle(bundle.folder if given else None, lines.append) == bundle
+    assert lines == [line.format(bundle.folder) for line in told]
 
 
 def test_a_card_that_is_no_text_is_named(tmp_path):

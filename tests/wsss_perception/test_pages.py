@@ -30,9 +30,13 @@ class ByHeight:
 
 @pytest.fixture
 def bag(tmp_path):
-    """A bag of clouds with a camera."""
+    return write_bag(tmp_path / "in")
+
+
+def write_bag(path, damaged=None):
+    """Writes a bag of clouds with a camera; one of the clouds may be damaged."""
     types = STORE.types
-    with BagWriter(tmp_path / "in", "mcap", STORE) as writer:
+    with BagWriter(path, "mcap", STORE) as writer:
         static = writer.add_topic("/tf_static", "tf2_msgs/msg/TFMessage")
         stamped = transform.encode_stamped(OPTICAL, "camera", "lidar", 0, types)
         writer.write(static, 0, types["tf2_msgs/msg/TFMessage"](transforms=[stamped]))
@@ -44,11 +48,14 @@ def bag(tmp_path):
             stamp = second * SECOND
             xyz = rng.normal(0, 5, (60, 3)).astype(np.float32)
             message = point_cloud2.encode_cloud(PointCloud(xyz, {}, stamp), types)
-            writer.write(points, stamp, message)
+            if second == damaged:
+                writer.write_raw(points, stamp, b"\0\1\0\0damaged")
+            else:
+                writer.write(points, stamp, message)
             pixels = rng.integers(0, 256, (4, 32, 3), np.uint8)
             writer.write(images, stamp, image.encode_rgb8(pixels, stamp, "camera", types))
             writer.write(infos, stamp, camera_info.encode(CAMERA, stamp, "camera", types))
-    return tmp_path / "in"
+    return path
 
 
 def record(bag, seconds, shift=0, observer=None):
@@ -90,6 +97,19 @@ def test_pictures_keep_the_numbers_of_their_clouds_where_some_are_missing(bag, t
     counts = draw_recorded(bag, record(bag, {1, 2, 3}), tmp_path / "again", ONTOLOGY, 2)
     assert (counts.joined, counts.drawn) == (3, 1)
     assert [path.name for path in (tmp_path / "again").iterdir()] == ["000002.png"]
+
+
+def test_pictures_have_the_same_numbers_after_a_damaged_cloud(tmp_path):
+    bag = write_bag(tmp_path / "damaged", damaged=1)
+    recorded = record(bag, range(CLOUDS), observer=Pages(tmp_path / "pages", 2, ONTOLOGY))
+    counts = draw_recorded(bag, recorded, tmp_path / "again", ONTOLOGY, 2)
+    assert (counts.clouds, counts.joined, counts.foreign, counts.drawn) == (3, 3, 0, 2)
+    for folder in ("pages", "again"):
+        names = sorted(path.name for path in (tmp_path / folder).iterdir())
+        assert names == ["000000.png", "000002.png"]
+    np.testing.assert_array_equal(
+        pixels(tmp_path / "again" / "000002.png"), pixels(tmp_path / "pages" / "000002.png")
+    )
 
 
 def test_clouds_of_another_bag_are_refused(bag, tmp_path):

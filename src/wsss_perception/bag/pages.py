@@ -10,7 +10,7 @@ from PIL import Image
 
 from wsss_perception.bag.cameras import BagCameras
 from wsss_perception.bag.reader import Bag, open_bag
-from wsss_perception.bag.segment import choose_points
+from wsss_perception.bag.segment import POINT_CLOUD, choose_points
 from wsss_perception.errors import BagError, MessageError
 from wsss_perception.frame import Frame, PointCloud, SemanticCloud
 from wsss_perception.messages import point_cloud2
@@ -22,11 +22,11 @@ _log = logging.getLogger(__name__)
 
 
 class Pages:
-    """Draws every so many frames into a folder, named by their number; an observer of segment_bag.
+    """Draws every so many clouds into a folder, named by their number; an observer of segment_bag.
 
     Args:
         folder: of the pictures; made when the first is drawn.
-        every: draw the frames whose numbers are multiples of it.
+        every: draw the clouds whose numbers are multiples of it.
         ontology: of the labels.
 
     Attributes:
@@ -38,28 +38,19 @@ class Pages:
         self._folder = folder
         self._every = max(every, 1)
         self._ontology = ontology
-        self._seen = 0
-
-    def __call__(self, frame: Frame, semantic: SemanticCloud) -> None:
-        """Draws the next frame if it is its turn.
-
-        Raises:
-            BagError: the picture cannot be written.
-        """
-        number, self._seen = self._seen, self._seen + 1
-        if self.wants(number):
-            self.draw(number, frame, semantic)
 
     def wants(self, number: int) -> bool:
-        """Returns whether it is a frame's turn."""
+        """Returns whether the cloud of this number is to be drawn."""
         return number % self._every == 0
 
-    def draw(self, number: int, frame: Frame, semantic: SemanticCloud) -> None:
-        """Draws a frame of this number.
+    def __call__(self, number: int, frame: Frame, semantic: SemanticCloud) -> None:
+        """Draws the cloud of this number, if it is one of those to draw.
 
         Raises:
             BagError: the picture cannot be written.
         """
+        if not self.wants(number):
+            return
         page = draw_page(frame, semantic, self._ontology)
         path = self._folder / f"{number:06d}.png"
         try:
@@ -75,7 +66,7 @@ class RecordedCounts:
     """What became of recorded semantic clouds.
 
     Attributes:
-        clouds: clouds of the source bag.
+        clouds: stamps of the source's clouds; those that cannot be decoded have none.
         joined: semantic clouds with the stamp of one of them.
         foreign: semantic clouds with no such stamp, or that cannot be decoded.
         drawn: pictures.
@@ -94,12 +85,11 @@ def draw_recorded(
     ontology: Ontology,
     every: int = 10,
     points_topic: str | None = None,
-    calibration: str | Path | None = None,
 ) -> RecordedCounts:
     """Draws semantic clouds that a node made of a bag's clouds over the bag's camera images.
 
-    Clouds and results are joined by stamp. A picture has the number of its cloud in the source,
-    so that it can be laid beside that of ``segment-bag``.
+    Clouds and results are joined by stamp. The cameras are placed by TF. A picture has the number
+    of its cloud in the source, so that it can be laid beside that of ``segment-bag``.
 
     Args:
         source: the bag with the clouds and images.
@@ -108,18 +98,16 @@ def draw_recorded(
         ontology: of the labels.
         every: draw the clouds whose numbers are multiples of it.
         points_topic: topic of the source's clouds; by default the only one there is.
-        calibration: calibration file of the cameras; by default they are placed by TF.
 
     Raises:
         BagError: a bag cannot be read, has no clouds or no single topic of them; not one
             semantic cloud belongs to the source; or a picture cannot be written.
-        ConfigError: the calibration file cannot be used.
     """
     pages = Pages(Path(folder), every, ontology)
     with open_bag(source) as bag, open_bag(recorded) as results:
         numbers = _numbers_by_stamp(bag, points_topic)
         counts = RecordedCounts(clouds=len(numbers))
-        cameras = BagCameras(bag, calibration)
+        cameras = BagCameras(bag)
         for message in results.messages([choose_points(results, None)]):
             try:
                 cloud, semantic = _decode(results.deserialize(message))
@@ -133,7 +121,7 @@ def draw_recorded(
                 continue
             counts.joined += 1
             if pages.wants(number):
-                pages.draw(number, Frame(cloud, cameras.views(cloud)), semantic)
+                pages(number, Frame(cloud, cameras.views(cloud)), semantic)
         if not counts.joined:
             raise BagError(
                 f"{results.path}: none of its {counts.foreign} clouds is a semantic cloud of "
@@ -144,10 +132,10 @@ def draw_recorded(
 
 
 def _numbers_by_stamp(bag: Bag, topic: str | None) -> dict[int, int]:
-    """Returns the number of each cloud of a bag by its stamp; clouds that are damaged count."""
+    """Returns the number of each cloud of a bag by its stamp; damaged ones count, but have none."""
     points = choose_points(bag, topic)
     numbers: dict[int, int] = {}
-    clouds = [c for c in bag.connections if c.topic == points.topic]
+    clouds = [c for c in bag.of_type(POINT_CLOUD) if c.topic == points.topic]
     for number, message in enumerate(bag.messages(clouds)):
         try:
             numbers[stamp_to_ns(bag.deserialize(message).header.stamp)] = number

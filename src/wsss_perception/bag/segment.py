@@ -22,8 +22,8 @@ SEMANTIC_TOPIC = "semantic_points"
 _MAX_WARNINGS = 5
 _log = logging.getLogger(__name__)
 
-Observer = Callable[[Frame, SemanticCloud], None]
-"""Called with every frame and its result."""
+Observer = Callable[[int, Frame, SemanticCloud], None]
+"""Called with the number of each cloud, damaged ones counted, its frame and its result."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ def segment_bag(
         points_topic: topic of the clouds; by default the only one there is.
         intensity_scale: factor that brings the sensor's intensities to 0..1.
         calibration: calibration file of the cameras; by default they are placed by TF.
-        observer: called with every frame and its result.
+        observer: called with every cloud's number, frame and result.
 
     Raises:
         BagError: no such topic or several to choose from, a damaged source, a target that exists
@@ -153,10 +153,10 @@ class _Job:
         except MessageError as error:
             self._fail(str(error))
             return None
+        if self._observer is not None:
+            self._observer(self.counts.clouds + self.counts.failed, frame, semantic)
         self.counts.clouds += 1
         self.counts.points += len(cloud)
-        if self._observer is not None:
-            self._observer(frame, semantic)
         return result
 
     def check(self) -> None:

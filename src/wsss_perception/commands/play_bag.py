@@ -7,9 +7,9 @@ it was.
 """
 
 import argparse
-import math
 from pathlib import Path
 
+from wsss_perception.cli import positive_number
 from wsss_perception.ros.play_bag import run_player
 
 _CLOCK_RATE = 40.0
@@ -20,14 +20,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", type=Path, metavar="BAG", help="the bag: a folder, .mcap or .db3")
     parser.add_argument(
         "--rate",
-        type=_positive,
+        type=positive_number,
         default=1.0,
         help="seconds of the bag to play in a second (default: 1)",
     )
     parser.add_argument("--loop", action="store_true", help="begin anew at the end")
     parser.add_argument(
         "--clock",
-        type=_positive,
+        type=positive_number,
         nargs="?",
         const=_CLOCK_RATE,
         metavar="HZ",
@@ -43,10 +43,3 @@ def run(arguments: argparse.Namespace) -> None:
         WsssError: the bag cannot be played, or is damaged: what precedes the damage was played.
     """
     run_player(arguments.bag, arguments.rate, arguments.loop, arguments.clock)
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a positive number")
-    return value

@@ -9,7 +9,8 @@ import argparse
 from pathlib import Path
 
 from wsss_perception.bag import Pages, segment_bag
-from wsss_perception.bundle import default_bundle, read_bundle, read_caution
+from wsss_perception.bundle import choose_bundle
+from wsss_perception.cli import positive_integer
 from wsss_perception.engines import load_engine
 from wsss_perception.segmenter import Segmenter
 
@@ -39,7 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pictures", type=Path, help="folder to draw pictures of the clouds into")
     parser.add_argument(
-        "--every", type=int, default=10, help="draw every so many clouds (default: 10)"
+        "--every",
+        type=positive_integer,
+        default=10,
+        help="draw every so many clouds (default: 10)",
     )
 
 
@@ -49,9 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         WsssError: of the bundle, the engine, the bag or the calibration file.
     """
-    bundle = read_bundle(arguments.bundle or default_bundle())
-    if arguments.bundle is None:
-        print(f"default model {bundle.folder}. {read_caution(bundle.folder)}")
+    bundle = choose_bundle(arguments.bundle, print)
     engine = load_engine("spconv", bundle)
     segmenter = Segmenter(bundle.spec, engine, arguments.min_confidence)
     pictures = None

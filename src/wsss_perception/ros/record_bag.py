@@ -1,5 +1,6 @@
 """Records topics of the ROS graph into a rosbag2: serialized messages as they arrive."""
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +22,13 @@ _STORAGE = "mcap"
 _DEPTH = 100  # messages that may wait for the disk
 _POLL_PERIOD = 0.1  # seconds
 _QUIET_ROUNDS = 3  # polls without a message after which nothing is on its way any more
+_log = logging.getLogger(__name__)
 
 
 def run_recorder(target: Path, topics: Sequence[str], count: int | None) -> None:
     """Records until SIGINT or SIGTERM, until the topics' publishers have gone, or enough is there.
+
+    A topic whose type cannot be recorded is warned of and skipped.
 
     Args:
         target: folder of the new bag, written whole or not at all.
@@ -33,7 +37,7 @@ def run_recorder(target: Path, topics: Sequence[str], count: int | None) -> None
 
     Raises:
         BagError: the bag exists or cannot be written, or not one message arrived.
-        RosError: ROS 2 cannot start, or a topic has a name or type that cannot be used.
+        RosError: ROS 2 cannot start, a name is not one of a topic, or no topic can be recorded.
     """
     with (  # signals are caught until the bag is closed
         ros_session("record_bag") as (node, stopped),
@@ -72,6 +76,7 @@ class _Recorder:
         self._writer = writer
         self._arrived: deque[tuple[_Topic, int, bytes]] = deque()
         self._topics: dict[str, _Topic | None] = {}
+        self._skipped: dict[str, str] = {}  # why, by topic
         for topic in topics:
             try:
                 self._topics[node.resolve_topic_name(topic)] = None
@@ -83,15 +88,23 @@ class _Recorder:
         for name, topic in self._topics.items():
             lost = f" ({topic.lost} lost on the way)" if topic and topic.lost else ""
             parts.append(f"{topic.count} of {name}{lost}" if topic else f"{name} never appeared")
+        parts += [f"{name} skipped, {reason}" for name, reason in self._skipped.items()]
         return ", ".join(parts)
 
     def subscribe(self) -> None:
-        """Subscribes to those of the topics that have a publisher now."""
+        """Subscribes to those of the topics that have a publisher now.
+
+        Raises:
+            RosError: none of the topics can be recorded.
+        """
         for name in [name for name, topic in self._topics.items() if topic is None]:
             publishers = self._node.get_publishers_info_by_topic(name)
             if publishers:
                 profiles = [info.qos_profile for info in publishers]
-                self._topics[name] = self._open(name, publishers[0].topic_type, profiles)
+                try:
+                    self._topics[name] = self._open(name, publishers[0].topic_type, profiles)
+                except RosError as error:
+                    self._skip(name, str(error))
 
     def write(self, limit: int | None) -> bool:
         """Writes what has arrived, up to the limit; returns whether there was anything."""
@@ -107,7 +120,7 @@ class _Recorder:
         return limit is not None and self._count() >= limit
 
     def is_abandoned(self) -> bool:
-        """Whether all topics have been there and none has a publisher any more."""
+        """Whether all topics (but skipped ones) have been there and none has a publisher now."""
         return all(self._topics.values()) and not any(
             map(self._node.count_publishers, self._topics)
         )
@@ -123,14 +136,30 @@ class _Recorder:
     def _count(self) -> int:
         return sum(topic.count for topic in self._topics.values() if topic)
 
+    def _skip(self, name: str, reason: str) -> None:
+        """Goes on without a topic, unless it was the last.
+
+        Raises:
+            RosError: no topic is left.
+        """
+        del self._topics[name]
+        self._skipped[name] = reason
+        if not self._topics:
+            raise RosError(f"none of the topics can be recorded: {self}")
+        _log.warning("%s is skipped: %s", name, reason)
+
     def _open(self, name: str, msgtype: str, profiles: list[QoSProfile]) -> _Topic:
-        """Subscribes with a QoS that hears all the publishers there are, and adds the topic."""
+        """Subscribes with a QoS that hears all the publishers there are, and adds the topic.
+
+        Raises:
+            RosError: messages of its type cannot be recorded.
+        """
         message_class = import_message(msgtype)
         if message_class is None:
-            raise RosError(f"{name}: its message type {msgtype} is not installed")
+            raise RosError(f"its message type {msgtype} is not installed")
         if msgtype not in get_typestore(Stores.ROS2_JAZZY).fielddefs:
             raise RosError(
-                f"{name}: its message type {msgtype} is none of ROS 2 itself, whose definitions "
+                f"its message type {msgtype} is none of ROS 2 itself, whose definitions "
                 "are all that is known here; use 'ros2 bag record'"
             )
         reliable = all(p.reliability is ReliabilityPolicy.RELIABLE for p in profiles)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from wsss_perception.bag.reader import open_bag
 from wsss_perception.bag.segment import POINT_CLOUD, choose_points, semantic_topic
 from wsss_perception.errors import BagError, RosError
+from wsss_perception.ros.status import REPORT_PERIOD
 
 START_TIMEOUT = 120.0
 """Seconds a process may take until it listens."""
@@ -51,8 +53,9 @@ def segment_live(
 ) -> LiveCounts:
     """Plays a bag to the node ``segment`` and records its semantic clouds, over real DDS.
 
-    The processes are alone in a ROS domain of this host. A node that is slower than the clouds
-    come drops some: compare the counts, and choose a lower rate.
+    The processes are in a ROS domain of this host that is not the user's. SIGTERM and SIGHUP end
+    them and leave nothing behind: they raise SystemExit in the main thread. A node that is slower
+    than the clouds come drops some: compare the counts, and choose a lower rate.
 
     Args:
         bag: the bag with the clouds.
@@ -63,7 +66,7 @@ def segment_live(
         points_topic: topic of the clouds; by default the only one there is.
 
     Raises:
-        BagError: there is no such bag or topic, or ``output`` exists.
+        BagError: there is no such bag or topic, it has no clouds, or ``output`` exists.
         RosError: a process failed or hung; with the last lines that it printed.
     """
     output = Path(output)
@@ -73,10 +76,15 @@ def segment_live(
         points = choose_points(opened, points_topic).topic
         clouds = [c for c in opened.of_type(POINT_CLOUD) if c.topic == points]
         played = sum(connection.msgcount for connection in clouds)
+    if not played:
+        raise BagError(f"{bag}: has no clouds on {points}")
     topic = semantic_topic(points)
     output.parent.mkdir(parents=True, exist_ok=True)
-    scratch = tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent)
-    with scratch as folder, ExitStack() as running:
+    with (
+        _exit_on_signals(),
+        tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as folder,
+        ExitStack() as running,
+    ):
         recording = Path(folder) / output.name
         started: list[_Process] = []
 
@@ -93,13 +101,12 @@ def segment_live(
         recorder = start("record-bag", recording, topic, "--count", str(played))
         node.wait_until(lambda: "publishing on" in node.output(), START_TIMEOUT)
         recorder.wait_until(lambda: f"recording {topic}" in recorder.output(), START_TIMEOUT)
-        heard = len(node.output())
         player = start("play-bag", bag, "--rate", str(rate))
         while not player.has_ended():
             node.check_alive()
             time.sleep(_POLL_PERIOD)
         player.check_exit()
-        _drain(node, recorder, heard)
+        _drain(node, recorder)
         node.stop()
         recorder.join()  # nobody publishes any more
         with open_bag(recording) as result:
@@ -107,6 +114,30 @@ def segment_live(
         counts = LiveCounts(played, recorded, node.output().rpartition("stopped: ")[2].strip())
         os.rename(recording, output)
     return counts
+
+
+@contextmanager
+def _exit_on_signals() -> Iterator[None]:
+    """Turns SIGTERM and SIGHUP into SystemExit, so that ``with`` blocks inside are left in order.
+
+    A signal that is ignored stays so (nohup), as do those that follow the first.
+    """
+    in_main = threading.current_thread() is threading.main_thread()  # else none can be set
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP) if in_main}
+    before = {n: h for n, h in handlers.items() if h not in (signal.SIG_IGN, None)}
+
+    def leave(number: int, _frame: object) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    try:
+        for number in before:
+            signal.signal(number, leave)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Process:
@@ -194,27 +225,35 @@ def _started(name: str, words: tuple[str | Path, ...], folder: Path) -> Iterator
 
 
 def _environment(folder: Path) -> Mapping[str, str]:
-    """Returns an environment for processes that hear each other alone."""
-    environment = {k: v for k, v in os.environ.items() if k != "ROS_LOCALHOST_ONLY"}
+    """Returns an environment for processes of this host, in a domain that is not the user's."""
+    dropped = ("ROS_LOCALHOST_ONLY", "ROS_STATIC_PEERS")  # they widen or override the range
+    environment = {k: v for k, v in os.environ.items() if k not in dropped}
+    own = environment.get("ROS_DOMAIN_ID", "0").strip()
+    domains = [str(n) for n in range(1, 102) if str(n) != own]  # up to 101: safe on all systems
     return environment | {
-        "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),  # 0 to 101 are safe on all systems
+        "ROS_DOMAIN_ID": domains[os.getpid() % len(domains)],
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
         "ROS_LOG_DIR": str(folder / "log"),
     }
 
 
-def _drain(node: _Process, recorder: _Process, heard: int) -> None:
-    """Waits until the recorder has all it was to record, or the node has nothing more to do.
+def _drain(node: _Process, recorder: _Process) -> None:
+    """Waits, once the player has ended, until the recorder has all or the node is idle.
+
+    The node says once that it is idle, maybe before the player ended. That counts if it has not
+    said since, for two of its reports, that a cloud came after all.
 
     Args:
         node: the node.
         recorder: ends by itself when it has all.
-        heard: length of the node's output when the player started.
     """
-    deadline = time.monotonic() + DRAIN_TIMEOUT
-    while not recorder.has_ended() and time.monotonic() < deadline:
+    ended = time.monotonic()
+    printed = len(node.output())
+    while not recorder.has_ended() and time.monotonic() < ended + DRAIN_TIMEOUT:
         node.check_alive()
-        log = node.output()[heard:].rstrip()
-        if _BUSY in log and _IDLE in log.rpartition("\n")[2]:
+        log = node.output()
+        idle = log.rfind(_IDLE)
+        is_certain = idle >= printed or time.monotonic() > ended + 2 * REPORT_PERIOD
+        if idle > log.rfind(_BUSY) and is_certain:
             return
         time.sleep(_POLL_PERIOD)

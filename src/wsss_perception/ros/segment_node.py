@@ -14,17 +14,14 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import PointCloud2
 
-from wsss_perception.bundle import default_bundle, read_bundle, read_caution
+from wsss_perception.bundle import choose_bundle
 from wsss_perception.engines import load_engine
 from wsss_perception.errors import ConfigError, WsssError
 from wsss_perception.ros.parameters import declare_parameters
 from wsss_perception.ros.pipeline import Pipeline
-from wsss_perception.ros.status import Status, Throttle
+from wsss_perception.ros.status import REPORT_PERIOD, Status, Throttle
 from wsss_perception.ros.worker import Worker
 from wsss_perception.segmenter import Segmenter
-
-REPORT_PERIOD = 5.0
-"""Seconds between two lines on the node's state, and between two equal warnings."""
 
 _POLL_PERIOD = 0.1
 """Seconds between two looks for a signal."""
@@ -66,12 +63,7 @@ class SegmentNode(Node):
         self.get_logger().info(f"stopped: {self._worker.counters}")
 
     def _load(self) -> Segmenter:
-        bundle = read_bundle(self._value("model") or default_bundle())
-        if not self._value("model"):
-            self.get_logger().info(
-                f"default model {bundle.folder}, as parameter 'model' is empty. "
-                f"{read_caution(bundle.folder)}"
-            )
+        bundle = choose_bundle(self._value("model"), self.get_logger().info)
         engine = load_engine(self._value("engine"), bundle, self._value("device"))
         spec = bundle.spec
         self.get_logger().info(

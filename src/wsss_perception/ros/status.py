@@ -9,6 +9,9 @@ from dataclasses import replace
 
 from wsss_perception.ros.worker import Counters
 
+REPORT_PERIOD = 5.0
+"""Seconds between two lines on the node's state, and between two equal warnings."""
+
 Clock = Callable[[], float]
 """Seconds that only grow."""
 

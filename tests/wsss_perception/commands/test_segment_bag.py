@@ -98,8 +98,22 @@ def test_without_a_bundle_the_default_one_is_taken_and_its_caution_shown(
     words, tmp_path, capsys, monkeypatch
 ):
     (tmp_path / "bundle" / "README.md").write_text("# Card\n\n> Handle with care.\n")
-    monkeypatch.setattr(segment_bag, "default_bundle", lambda: tmp_path / "bundle")
+    monkeypatch.setattr("wsss_perception.bundle.default_bundle", lambda: tmp_path / "bundle")
     run(words[:2])
     first, second = capsys.readouterr().out.splitlines()
     assert first == f"default model {tmp_path / 'bundle'}. Handle with care."
     assert "5 clouds" in second
+
+
+def test_the_caution_of_a_bundle_that_is_given_is_shown_too(words, tmp_path, capsys):
+    (tmp_path / "bundle" / "README.md").write_text("# Card\n\n> Handle with care.\n")
+    run(words)
+    first, _ = capsys.readouterr().out.splitlines()
+    assert first == f"model {tmp_path / 'bundle'}. Handle with care."
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "1.5"])
+def test_an_interval_of_pictures_that_is_not_positive_is_refused(words, every, capsys):
+    with pytest.raises(SystemExit):
+        run([*words, "--every", every])
+    assert "argument --every" in capsys.readouterr().err

@@ -1,0 +1,66 @@
+"""What the recorder makes of topics that it cannot record; on a graph that is made up."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rosbags.typesys import Stores, get_typestore
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: make install")
+
+from rclpy.qos import QoSProfile
+
+from wsss_perception.bag import BagWriter
+from wsss_perception.errors import RosError
+from wsss_perception.ros.record_bag import _Recorder
+
+STORE = get_typestore(Stores.ROS2_JAZZY)
+UNKNOWN = "its message type robot_msgs/msg/Chatter is not installed"
+
+
+class Graph:
+    """A node that sees topics of certain types."""
+
+    def __init__(self, types: dict[str, str]) -> None:
+        self.types = types
+        self.callbacks: dict[str, Any] = {}
+
+    def resolve_topic_name(self, topic: str) -> str:
+        return topic
+
+    def get_publishers_info_by_topic(self, topic: str) -> list[SimpleNamespace]:
+        kind = self.types.get(topic)
+        return [SimpleNamespace(topic_type=kind, qos_profile=QoSProfile(depth=1))] if kind else []
+
+    def count_publishers(self, topic: str) -> int:
+        return len(self.get_publishers_info_by_topic(topic))
+
+    def create_subscription(self, _class: type, topic: str, callback: Any, *_: Any, **__: Any):
+        self.callbacks[topic] = callback
+
+
+def test_a_type_that_cannot_be_recorded_is_skipped_and_the_rest_goes_on(tmp_path, caplog):
+    graph = Graph({"/text": "std_msgs/msg/String"})
+    with BagWriter(tmp_path / "bag", "mcap", STORE) as writer:
+        recorder = _Recorder(graph, writer, ["/text", "/chatter"])
+        recorder.subscribe()
+        graph.callbacks["/text"](b"\0\1\0\0\1\0\0\0\0", {"received_timestamp": 7})
+        graph.types["/chatter"] = "robot_msgs/msg/Chatter"
+        recorder.subscribe()
+        recorder.subscribe()
+        assert recorder.write(None)
+        assert not recorder.is_abandoned()
+        del graph.types["/text"]
+        assert recorder.is_abandoned()
+        recorder.check()
+    assert [record.getMessage() for record in caplog.records] == [f"/chatter is skipped: {UNKNOWN}"]
+    assert str(recorder) == f"1 of /text, /chatter skipped, {UNKNOWN}"
+    assert (tmp_path / "bag").is_dir()
+
+
+def test_topics_none_of_which_can_be_recorded_are_refused(tmp_path):
+    graph = Graph({"/a": "robot_msgs/msg/Chatter", "/b": "robot_msgs/msg/Chatter"})
+    with BagWriter(tmp_path / "bag", "mcap", STORE) as writer:
+        recorder = _Recorder(graph, writer, ["/a", "/b"])
+        with pytest.raises(RosError, match=r"none of the topics.*: /a skipped.*, /b skipped"):
+            recorder.subscribe()
