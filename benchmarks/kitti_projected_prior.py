@@ -6,9 +6,7 @@ teacher's projection on the same points, and writes the table to OUT/results.md:
 
   python benchmarks/kitti_projected_prior.py out/kitti --data ../shared/data --jobs 2
 
-What is done already is kept, so that an interrupted run goes on. With --start-from the networks
-start from another bundle's weights, such as one of benchmarks/driving_world.py; its {seed} is
-replaced.
+What is done already is kept, so that an interrupted run goes on.
 """
 
 import argparse
@@ -28,11 +26,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--start-from", help="bundle to start from, may hold {seed}")
-    parser.add_argument("--kinds", nargs="+", choices=CONFIGS, default=list(CONFIGS))
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, a core each")
     arguments = parser.parse_args()
-    tasks = [(kind, seed) for kind in arguments.kinds for seed in SEEDS]
+    tasks = [(kind, seed) for kind in CONFIGS for seed in SEEDS]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda task: train_and_score(*task, arguments), tasks))
     table = make_table(arguments)
@@ -44,8 +40,6 @@ def train_and_score(kind: str, seed: int, arguments: argparse.Namespace) -> None
     """Trains one network and evaluates it on both sequences."""
     run = run_folder(arguments.output, kind, seed)
     overrides = [f"data_root={arguments.data}", f"seed={seed}", f"output={run}"]
-    if arguments.start_from:
-        overrides.append(f"model.start_from={arguments.start_from.format(seed=seed)}")
     if not (run / "bundle").exists():
         command("train", CONFIGS[kind], *overrides, log=run.with_suffix(".log"))
     for sequence in SEQUENCES:
@@ -67,7 +61,7 @@ def make_table(arguments: argparse.Namespace) -> str:
     lines = []
     for sequence in SEQUENCES:
         networks = {}
-        for kind in arguments.kinds:
+        for kind in CONFIGS:
             runs = [run_folder(arguments.output, kind, seed) for seed in SEEDS]
             networks[f"3D network, {sequence} {kind}"] = [
                 json.loads((run / f"seq{sequence}.json").read_text()) for run in runs

@@ -43,7 +43,8 @@ class NuScenesWriter:
     empty pixel: tools want the file.
 
     All is written in a hidden folder of ``root`` and renamed when the ``with`` block ends without
-    an error, the tables last; otherwise nothing appears. An interrupted generation starts anew.
+    an error, the tables last: what has no tables is not read, and what fails before leaves nothing.
+    An interrupted generation starts anew.
 
     Args:
         root: the folder that gets ``samples``, ``lidarseg``, ``maps`` and the tables; none of
