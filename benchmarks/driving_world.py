@@ -47,8 +47,8 @@ def train_and_score(output: Path, supervision: str, seed: int) -> None:
     """Trains one network and evaluates it on the final scenes."""
     run = output / f"{supervision}_seed{seed}"
     world = output / "development"
-    source = f"{{dataset: semantic_kitti, root: {world}, supervision: {supervision}}}"
-    overrides = [f"data_root={world}", f"sources=[{source}]", f"seed={seed}", f"output={run}"]
+    overrides = [f"data_root={world}", f"seed={seed}", f"output={run}"]
+    overrides.append(f"sources.0.supervision={supervision}")
     if not (run / "bundle").exists():
         command("train", CONFIG, *overrides, log=run.with_suffix(".log"))
     scores = run / "final.json"

@@ -192,7 +192,8 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
 
     Args:
         path: a YAML file of the schema ``TrainConfig``.
-        overrides: ``key=value`` with dotted keys, such as ``optimization.steps=500``.
+        overrides: ``key=value`` with dotted keys, such as ``optimization.steps=500`` or
+            ``sources.0.every=2`` for the first entry of a list.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value does not fit the schema.
@@ -201,11 +202,10 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
         if "=" not in override:
             raise ConfigError(f"override '{override}' is not of the form key=value")
     try:
-        merged = OmegaConf.merge(
-            OmegaConf.structured(TrainConfig),
-            OmegaConf.load(path),
-            OmegaConf.from_dotlist(overrides or []),
-        )
+        merged = OmegaConf.merge(OmegaConf.structured(TrainConfig), OmegaConf.load(path))
+        for key, _, value in (override.partition("=") for override in overrides or []):
+            parsed = OmegaConf.create(f"value: {value}").value
+            OmegaConf.update(merged, key, parsed, merge=True)
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
             raise ConfigError(f"{path}: no value for {', '.join(missing)}")
@@ -214,12 +214,9 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
         raise ConfigError(
             f"{path}: no such config file; shipped ones are in config/train"
         ) from None
-    except (OmegaConfBaseException, YAMLError, OSError, TypeError, ValueError) as error:
+    except (OmegaConfBaseException, YAMLError, OSError, TypeError, ValueError, IndexError) as error:
         given = f" with {' '.join(overrides)}" if overrides else ""
-        raise ConfigError(
-            f"{path}{given}: {str(error).strip()} (entries of a list cannot be overridden one by "
-            "one)"
-        ) from error
+        raise ConfigError(f"{path}{given}: {str(error).strip()}") from error
     _check(config, path)
     return config
 

@@ -86,6 +86,8 @@ def _provenance(config: TrainConfig, steps: int) -> dict[str, Any]:
         "augmentation": vars(config.augment),
         "optimization": vars(config.optimization),
     }
+    if config.model.start_from is not None:
+        provenance["start_from"] = str(config.model.start_from)
     if config.teacher is not None:
         provenance["teacher"] = _teacher(config.teacher)
     return provenance

@@ -17,6 +17,14 @@ def test_config_survives_being_written_and_read(mini_log, tmp_path):
     assert load_config(path) == config
 
 
+def test_overrides_reach_entries_of_lists_and_whole_lists(mini_log):
+    entry = load_config(mini_log.config, ["sources.0.every=2"]).sources
+    assert [(s.dataset, s.every) for s in entry] == [("semantic_kitti", 2)]
+    source = "{dataset: kitti_raw, root: /logs, options: {cameras: [image_02]}}"
+    (whole,) = load_config(mini_log.config, [f"sources=[{source}]"]).sources
+    assert (whole.root, whole.every, whole.options) == ("/logs", 1, {"cameras": ["image_02"]})
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -25,7 +33,8 @@ def test_config_survives_being_written_and_read(mini_log, tmp_path):
         ("seed", "key=value"),
         ("sources=[]", "sources"),
         ("sources=[", "sources"),
-        ("sources.0.every=2", "list"),
+        ("sources.0.evry=2", "evry"),
+        ("sources.7.every=2", r"sources\[7\]"),
         ("model.voxel_size=0", "voxel_size"),
         ("model.point_range=[1,2]", "point_range"),
         ("optimization.steps=0", "steps"),
