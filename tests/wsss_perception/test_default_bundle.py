@@ -27,10 +27,7 @@ MOST_BYTES = 8_000_000
 
 @pytest.fixture
 def folder():
-    try:
-        return default_bundle()
-    except BundleError:
-        pytest.skip("this checkout has no default model: src/wsss_perception/models/default")
+    return default_bundle()
 
 
 def test_a_missing_default_bundle_says_how_to_give_a_model(tmp_path, monkeypatch):
