@@ -26,7 +26,6 @@ from std_msgs.msg import Header  # noqa: E402
 
 from wsss_perception.bundle import Bundle, default_bundle, read_caution  # noqa: E402
 from wsss_perception.engines import load_engine  # noqa: E402
-from wsss_perception.errors import BundleError  # noqa: E402
 from wsss_perception.frame import Frame, PointCloud  # noqa: E402
 from wsss_perception.messages.point_cloud2 import decode, encode_cloud  # noqa: E402
 from wsss_perception.segmenter import Segmenter  # noqa: E402
@@ -274,10 +273,7 @@ def test_node_hears_best_effort_publishers_and_stops_on_sigint(nodes, bundle, ma
 
 
 def test_node_without_a_model_runs_the_default_one_and_logs_its_caution(nodes, make_message):
-    try:
-        folder = default_bundle()
-    except BundleError:
-        pytest.skip("this checkout has no default model: src/wsss_perception/models/default")
+    folder = default_bundle()
     node = nodes("device:=cpu")
     message = make_message(TYPES)
     assert len(decode(node.segment(message))) == len(decode(message))
