@@ -11,7 +11,7 @@ STAMP := .venv/.installed
 DEMO := out/demo
 TRAINING := $(BIN)/python -m wsss_training
 PERCEPTION := $(BIN)/python -m wsss_perception
-DEMO_STEPS := 800
+DEMO_STEPS := 600
 
 .PHONY: install demo test
 
