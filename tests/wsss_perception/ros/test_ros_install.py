@@ -61,8 +61,10 @@ def run(install: Path, environment: dict[str, str], *words: str) -> subprocess.C
     [
         ("wsss_perception", "segment"),
         ("wsss_perception", "segment-bag"),
+        ("wsss_perception", "play-bag"),
         ("wsss_training", "train"),
         ("wsss_training", "export"),
+        ("wsss_training", "make-world"),
     ],
 )
 def test_ros2_run_finds_the_commands(install, environment, package, command):
@@ -97,10 +99,12 @@ def test_ros2_launch_gives_the_parameter_file_to_the_node_in_its_namespace(
     assert "parameter 'min_confidence'" in done.stdout + done.stderr
 
 
-def test_ros2_launch_starts_and_stops_the_node(install, environment, bundle, tmp_path):
+@pytest.mark.parametrize("model", ["given", "default"])
+def test_ros2_launch_starts_and_stops_the_node(install, environment, bundle, tmp_path, model):
     words = sourced(
         install,
-        *("ros2", "launch", "wsss_perception", "segment.launch.py", f"model:={bundle.folder}"),
+        *("ros2", "launch", "wsss_perception", "segment.launch.py"),
+        *([f"model:={bundle.folder}"] if model == "given" else []),
         *("points:=/velodyne/points", "semantic_points:=labelled", "namespace:=robot"),
         *("device:=cpu", "use_sim_time:=true"),
     )
@@ -119,6 +123,7 @@ def test_ros2_launch_starts_and_stops_the_node(install, environment, bundle, tmp
         launch.kill()
     text = log.read_text()
     assert "listening on /velodyne/points, publishing on /robot/labelled" in text
+    assert ("default model" in text) == (model == "default")
     assert "stopped: 0 received" in text
     assert "process has finished cleanly" in text
     assert "Traceback" not in text
