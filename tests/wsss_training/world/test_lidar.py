@@ -84,3 +84,11 @@ def test_intensity_tells_materials_apart() -> None:
     assert dark.min() >= 0
     assert bright.max() < 1
     assert np.median(bright) > 3 * np.median(dark)
+
+
+def test_turn_starts_behind_and_goes_clockwise() -> None:
+    cloud = scan(BRICK, lidar=replace(SMALL, noise=0.0)).cloud
+    first = cloud.xyz[cloud.channels["ring"] == 0]
+    azimuth = np.arctan2(first[:, 1], first[:, 0])
+    assert azimuth[0] > 3.0
+    assert (np.diff(azimuth) < 0).all()

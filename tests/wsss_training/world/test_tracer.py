@@ -77,3 +77,13 @@ def test_shadow_rays_see_both_standing_and_moving_actors() -> None:
     moving = Actor("car", (block(5, CAR),), (0, 9, 0, 0), lambda seconds: (0, 9, 0, 0))
     rays = np.array([[0, y, 0.5, 1, 0, 0] for y in (0, 9, 20)], np.float32)
     assert Tracer(scene(still, moving)).blocked(rays, 0.0).tolist() == [True, True, False]
+
+
+def test_normals_face_the_ray_on_both_sides_of_a_wall() -> None:
+    wall = Part(box((4, 4, 4), (0, 0, 1)), BIN)
+    tracer = Tracer(scene(Actor("bin", (wall,), (0, 0, 0, 0))))
+    inside, outside = tracer.cast(
+        np.array([[0, 0, 1, 1, 0, 0], [9, 0, 1, -1, 0, 0]], np.float32), 0
+    ).normal
+    assert inside == pytest.approx([-1, 0, 0])
+    assert outside == pytest.approx([1, 0, 0])
