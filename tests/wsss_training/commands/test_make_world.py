@@ -10,8 +10,6 @@ from wsss_training.data import open_dataset
 from wsss_training.teachers.precomputed import PrecomputedTeacher
 from wsss_training.teachers.projection import project_teacher
 
-pytest.importorskip("open3d", reason="open3d is not installed: make install")
-
 ONE = ["--scenes", "1", "--sweeps", "1"]
 
 

@@ -11,8 +11,6 @@ from wsss_training.world.objects.shapes import box
 from wsss_training.world.scene import Actor, Part, Scene, Surface
 from wsss_training.world.settings import CameraSettings
 
-pytest.importorskip("open3d", reason="open3d is not installed: make install")
-
 SMALL = CameraSettings("front", [0.5, 0.2, 1.5], 10.0, 64, 48, 50.0, [31.0, 25.0], 0.0)
 GROUND = Surface("road", "road", (0.3, 0.3, 0.3))
 WALL = Surface("building", "building", (0.6, 0.2, 0.1))

@@ -8,8 +8,6 @@ from wsss_training.world.objects.shapes import box
 from wsss_training.world.scene import Actor, Part, Scene, Surface
 from wsss_training.world.settings import LidarSettings, load_world_settings
 
-pytest.importorskip("open3d", reason="open3d is not installed: make install")
-
 BRICK = Surface("building", "building", (0.5, 0.3, 0.2), reflectance=0.5)
 SMALL = LidarSettings("velodyne", [0.0, 0.0, 2.0], [[4.0, -10.0, 8]], 360, 0.1, 50.0, 0.02)
 

@@ -80,7 +80,8 @@ def test_sidewalk_lies_a_kerb_above_the_road() -> None:
 
 
 def test_ground_has_no_holes_and_its_kinds_where_the_plan_has_them() -> None:
-    open3d = pytest.importorskip("open3d", reason="open3d is not installed: make install")
+    import open3d
+
     road = street(draw_waves(0.3, np.random.default_rng(3)))
     road.bands.append(Band("road", 20, 26, ("terrain", "sidewalk"), 0, 20.0))
     actors = build_ground(road, np.random.default_rng(0))

@@ -10,8 +10,6 @@ from wsss_training.world.settings import RigSettings, load_world_settings
 from wsss_training.world.simulator import simulate
 from wsss_training.world.teacher_settings import load_teacher_settings
 
-pytest.importorskip("open3d", reason="open3d is not installed: make install")
-
 WORLD = load_world_settings()
 PINNED = [
     14176.0,

@@ -7,8 +7,6 @@ from wsss_training.world.objects.shapes import box
 from wsss_training.world.scene import Actor, Part, Scene, Surface
 from wsss_training.world.tracer import MISS, Tracer
 
-pytest.importorskip("open3d", reason="open3d is not installed: make install")
-
 CAR = Surface("car", "car", (0.5, 0.1, 0.1))
 GLASS = Surface("car", "car", (0.1, 0.1, 0.1), lost=0.8)
 BIN = Surface("other-object", "background", (0.2, 0.2, 0.2))
