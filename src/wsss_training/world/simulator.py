@@ -45,8 +45,7 @@ def simulate(
         ConfigError: the interval is not positive, or the drive too long.
     """
     step = check_drive(rig, sweeps, interval)
-    scene = draw_scene(seed, world, sweeps * step + _MARGIN)
-    return Recording(name, _record(scene, rig, sweeps, step, threads), sweeps)
+    return Recording(name, _record(seed, world, rig, sweeps, step, threads), sweeps)
 
 
 def check_drive(rig: RigSettings, sweeps: int, interval: float | None) -> float:
@@ -65,8 +64,9 @@ def check_drive(rig: RigSettings, sweeps: int, interval: float | None) -> float:
 
 
 def _record(
-    scene: Scene, rig: RigSettings, sweeps: int, interval: float, threads: int
+    seed: int, world: WorldSettings, rig: RigSettings, sweeps: int, interval: float, threads: int
 ) -> Iterator[Sweep]:
+    scene = draw_scene(seed, world, sweeps * interval + _MARGIN)
     tracer = Tracer(scene, threads)
     ground = np.array([actor.kind == "ground" for actor in scene.actors])
     weather = np.random.default_rng([scene.seed, 1])
