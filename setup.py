@@ -27,7 +27,7 @@ setup(
     packages=find_packages("src"),
     package_data={
         "wsss_perception": ["ontologies/*.yaml", "mappings/*.yaml", "models/*/*"],
-        "wsss_training": ["world/*.yaml"],
+        "wsss_training": ["data/*.yaml", "world/*.yaml"],
     },
     data_files=[
         (
@@ -54,9 +54,11 @@ setup(
             "matplotlib",
             "omegaconf",
             "open3d<0.20",  # 0.20 needs libusb, which bare machines lack
+            "scipy",
             "spconv-cu118; platform_system != 'Darwin'",
             "tensorboard",
             "torch",
+            "torchvision",
         ],
         "test": [
             "colcon-common-extensions",

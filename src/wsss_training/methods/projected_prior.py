@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from numpy.typing import NDArray
-from torch.optim.lr_scheduler import OneCycleLR
 
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.config import OptimizationConfig
 from wsss_training.data.training_set import Batch
 from wsss_training.losses.cross_entropy import weighted_cross_entropy
 from wsss_training.losses.lovasz import lovasz_softmax
+from wsss_training.methods.schedule import one_cycle
 
 
 class ProjectedPrior(lightning.LightningModule):
@@ -85,9 +85,7 @@ class ProjectedPrior(lightning.LightningModule):
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
         )
-        schedule = OneCycleLR(
-            optimizer, settings.learning_rate, total_steps=settings.steps, pct_start=0.1
-        )
+        schedule = one_cycle(optimizer, settings.learning_rate, settings.steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
