@@ -75,33 +75,50 @@ def write_calibration(path: str | Path, calibrations: dict[str, CameraCalibratio
     Path(path).write_text(text, encoding="utf-8")
 
 
-def _to_dict(calibration: CameraCalibration) -> dict[str, Any]:
-    camera = calibration.camera
+def camera_to_dict(camera: Camera) -> dict[str, Any]:
+    """Returns the intrinsics as the file holds them: width, height, model, K, D."""
     return {
         "width": camera.width,
         "height": camera.height,
         "model": camera.model,
         "K": np.asarray(camera.matrix).tolist(),
         "D": [float(value) for value in camera.distortion],
-        "T_camera_lidar": np.asarray(calibration.T_camera_lidar).tolist(),
     }
+
+
+def camera_from_dict(entry: Any) -> Camera:
+    """Reads the intrinsics of ``camera_to_dict``.
+
+    Raises:
+        KeyError: one is missing.
+        TypeError: the entry or a value is of another type.
+        ValueError: a value is not a number, or not positive.
+        GeometryError: the model is unknown, or the numbers do not fit it.
+    """
+    camera = Camera(
+        width=int(entry["width"]),
+        height=int(entry["height"]),
+        matrix=np.array(entry["K"], dtype=np.float64),
+        model=str(entry["model"]),
+        distortion=tuple(float(value) for value in entry["D"]),
+    )
+    if camera.width < 1 or camera.height < 1:
+        raise ValueError("width and height must be positive")
+    return camera
+
+
+def _to_dict(calibration: CameraCalibration) -> dict[str, Any]:
+    transform = np.asarray(calibration.T_camera_lidar).tolist()
+    return {**camera_to_dict(calibration.camera), "T_camera_lidar": transform}
 
 
 def _from_dict(entry: Any, where: str) -> CameraCalibration:
     try:
         transform = np.array(entry["T_camera_lidar"], dtype=np.float64)
         check_rigid(transform, "T_camera_lidar")
-        camera = Camera(
-            width=int(entry["width"]),
-            height=int(entry["height"]),
-            matrix=np.array(entry["K"], dtype=np.float64),
-            model=str(entry["model"]),
-            distortion=tuple(float(value) for value in entry["D"]),
-        )
+        camera = camera_from_dict(entry)
     except KeyError as error:
         raise ConfigError(f"{where}: has no {error}") from error
     except (TypeError, ValueError, GeometryError) as error:
         raise ConfigError(f"{where}: {error}") from error
-    if camera.width < 1 or camera.height < 1:
-        raise ConfigError(f"{where}: width and height must be positive")
     return CameraCalibration(camera, transform)

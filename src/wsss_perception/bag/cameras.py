@@ -1,27 +1,63 @@
 """The cameras of a bag: their nearest images to a cloud, and where they were."""
 
 import logging
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 
-from wsss_perception.bag.reader import Bag, Message
+from wsss_perception.bag.reader import Bag
+from wsss_perception.bag.transforms import BagTransforms
 from wsss_perception.calibration import CameraCalibration, read_calibration
 from wsss_perception.errors import GeometryError, MessageError
 from wsss_perception.frame import PointCloud, View
-from wsss_perception.geometry import Camera, Matrix, TransformTree
-from wsss_perception.messages import camera_info, image, transform
+from wsss_perception.geometry import Camera, Matrix
+from wsss_perception.messages import camera_info, image
 from wsss_perception.messages.common import stamp_to_ns
 
 TOLERANCE_NS = 50_000_000
 """Farthest an image's stamp may be from the cloud's."""
 
-_FIXED_FRAMES = ("odom", "map", "world")
+_MAX_WARNINGS = 5
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NearestImage:
+    """The image of a camera that goes with a cloud, before it is read.
+
+    Attributes:
+        name: of the camera: the namespace of its topics.
+        topic: it is on.
+        camera: its intrinsics.
+        T_camera_lidar: [4, 4], maps points of the cloud to the camera at the image's stamp.
+        stamp: nanoseconds.
+        received: its receive time, nanoseconds.
+    """
+
+    name: str
+    topic: str
+    camera: Camera
+    T_camera_lidar: Matrix
+    stamp: int
+    received: int
+
+    def decode(self, message: Any) -> NDArray[np.uint8]:
+        """Decodes its message to RGB, uint8 [H, W, 3].
+
+        Raises:
+            MessageError: it cannot be decoded, or has another size than its calibration.
+        """
+        pixels = image.decode(message)
+        if pixels.shape[:2] != (self.camera.height, self.camera.width):
+            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
+            expected = f"{self.camera.width} x {self.camera.height}"
+            raise MessageError(f"its images are {size}, its calibration is for {expected}")
+        return pixels
 
 
 @dataclass(frozen=True)
@@ -30,7 +66,7 @@ class _Camera:
 
     Attributes:
         name: the namespace of its topics.
-        images: the topic of its images.
+        topic: of its images.
         camera: intrinsics of the images.
         frame_id: optical frame, to look up in TF.
         rectification: [4, 4], from the optical frame to that of the images.
@@ -39,7 +75,7 @@ class _Camera:
     """
 
     name: str
-    images: Connection
+    topic: str
     camera: Camera
     frame_id: str
     rectification: Matrix
@@ -52,41 +88,79 @@ class BagCameras:
 
     A camera is a topic of Image or CompressedImage with a ``camera_info`` beside it, or one that
     the calibration file names by its namespace. Extrinsics are those of the calibration file,
-    otherwise of /tf and /tf_static, with the ego-motion between image and cloud where a fixed
-    frame (odom, map or world) is known. What cannot be placed is left out, with one warning.
+    as they are, otherwise of /tf and /tf_static, with the ego-motion between image and cloud where
+    a fixed frame is known. What cannot be placed is left out, with one warning.
 
     Args:
         bag: the open bag, which must stay open and be used for nothing else.
         calibration: path of a calibration file; None for TF alone.
+        transforms: of the bag; by default its TF, read only if there is a camera.
+
+    Attributes:
+        damaged: images whose bytes are no message of their type.
 
     Raises:
         ConfigError: the calibration file cannot be used.
     """
 
-    def __init__(self, bag: Bag, calibration: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        bag: Bag,
+        calibration: str | Path | None = None,
+        transforms: BagTransforms | None = None,
+    ) -> None:
         self._bag = bag
+        self.damaged = 0
         self._warned: set[str] = set()
         given = {} if calibration is None else read_calibration(calibration)
-        found = [self._open(images, given) for images in _image_topics(bag).values()]
+        topics = list(_image_topics(bag).values())
+        times = self._image_times([images.topic for images in topics])
+        found = [self._open(images, given, times[images.topic]) for images in topics]
         self._cameras = [camera for camera in found if camera is not None]
         names = {camera.name for camera in self._cameras}
         for name in given:
             if not any(_is_named(camera, name) for camera in names):
                 self._warn(name, "the calibration file names it, but the bag has no images of it")
-        self._tree = _read_transforms(bag) if self._cameras else TransformTree()
+        self._transforms = transforms
+        if transforms is None and self._cameras:
+            self._transforms = BagTransforms(bag)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the cameras: the namespaces of their topics."""
+        return [camera.name for camera in self._cameras]
+
+    @property
+    def topics(self) -> list[str]:
+        """Topic of each camera's images."""
+        return [camera.topic for camera in self._cameras]
+
+    def nearest(self, stamp: int, frame_id: str) -> tuple[NearestImage, ...]:
+        """Finds, of each camera, the image nearest to a cloud, within TOLERANCE_NS.
+
+        Args:
+            stamp: of the cloud, nanoseconds.
+            frame_id: of the cloud.
+        """
+        found = (self._nearest(camera, stamp, frame_id) for camera in self._cameras)
+        return tuple(entry for entry in found if entry is not None)
 
     def views(self, cloud: PointCloud) -> tuple[View, ...]:
         """Returns the views of a cloud: of each camera the nearest image within TOLERANCE_NS."""
-        found = (self._view(camera, cloud) for camera in self._cameras)
+        found = (self._view(entry) for entry in self.nearest(cloud.stamp, cloud.frame_id))
         return tuple(view for view in found if view is not None)
 
-    def _open(self, images: Connection, given: dict[str, CameraCalibration]) -> _Camera | None:
+    def _open(
+        self,
+        images: Connection,
+        given: dict[str, CameraCalibration],
+        times: NDArray[np.int64],
+    ) -> _Camera | None:
         name = _namespace(images).lstrip("/")
-        times = _image_times(self._bag, images)
         match = next((entry for key, entry in given.items() if _is_named(name, key)), None)
         if match is not None:
             place = match.T_camera_lidar
-            return _Camera(name, images, match.camera, "", np.eye(4), place, times)
+            return _Camera(name, images.topic, match.camera, "", np.eye(4), place, times)
         infos = self._bag.on_topic(f"{_namespace(images)}/camera_info")
         message = next(self._bag.messages(infos), None)
         if message is None:
@@ -101,47 +175,56 @@ class BagCameras:
             self._warn(name, str(error))
             return None
         frame = info.header.frame_id.lstrip("/")
-        return _Camera(name, images, camera, frame, turn, None, times)
+        return _Camera(name, images.topic, camera, frame, turn, None, times)
 
-    def _view(self, camera: _Camera, cloud: PointCloud) -> View | None:
-        distances = np.abs(camera.times[:, 0] - cloud.stamp)
+    def _nearest(self, camera: _Camera, stamp: int, frame_id: str) -> NearestImage | None:
+        distances = np.abs(camera.times[:, 0] - stamp)
         if not distances.size or distances.min() > TOLERANCE_NS:
             return None
-        stamp, received = camera.times[distances.argmin()].tolist()
-        try:
-            pose = self._pose(camera, stamp, cloud)
-            pixels = self._pixels(camera.images, stamp, received)
-        except (MessageError, GeometryError) as error:
-            self._warn(camera.name, str(error))
-            return None
-        intrinsics = camera.camera
-        if pixels.shape[:2] != (intrinsics.height, intrinsics.width):
-            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-            expected = f"{intrinsics.width} x {intrinsics.height}"
-            self._warn(camera.name, f"its images are {size}, its calibration is for {expected}")
-            return None
-        return View(camera.name, intrinsics, pose, pixels, stamp)
-
-    def _pixels(self, images: Connection, stamp: int, received: int) -> NDArray[np.uint8]:
-        for message in self._bag.messages([images], received, received + 1):
-            candidate = self._bag.deserialize(message)
-            if stamp_to_ns(candidate.header.stamp) == stamp:
-                return image.decode(candidate)
-        raise MessageError(f"{images.topic}: the image of {stamp} ns cannot be read again")
-
-    def _pose(self, camera: _Camera, stamp: int, cloud: PointCloud) -> Matrix:
-        """Returns T_camera_lidar at the two stamps."""
-        if camera.T_camera_lidar is not None:
-            return camera.T_camera_lidar
-        tree, lidar = self._tree, cloud.frame_id.lstrip("/")
-        fixed = next((frame for frame in _FIXED_FRAMES if frame in tree.frames), None)
-        pose = None
-        with suppress(GeometryError):  # at the ends of a log the motion is not known
-            if fixed is not None:
-                pose = tree.lookup_between(camera.frame_id, stamp, lidar, cloud.stamp, fixed)
+        taken, received = camera.times[distances.argmin()].tolist()
+        pose = camera.T_camera_lidar
         if pose is None:
-            pose = tree.lookup(camera.frame_id, lidar, cloud.stamp)
-        return camera.rectification @ pose
+            assert self._transforms is not None
+            try:
+                motion = self._transforms.between(camera.frame_id, taken, frame_id, stamp)
+            except GeometryError as error:
+                self._warn(camera.name, str(error))
+                return None
+            pose = camera.rectification @ motion
+        return NearestImage(camera.name, camera.topic, camera.camera, pose, taken, received)
+
+    def _view(self, entry: NearestImage) -> View | None:
+        try:
+            pixels = self._pixels(entry)
+        except MessageError as error:
+            self._warn(entry.name, str(error))
+            return None
+        return View(entry.name, entry.camera, entry.T_camera_lidar, pixels, entry.stamp)
+
+    def _pixels(self, entry: NearestImage) -> NDArray[np.uint8]:
+        topic, received = self._bag.on_topic(entry.topic), entry.received
+        for message in self._bag.messages(topic, received, received + 1):
+            candidate = self._bag.deserialize(message)
+            if stamp_to_ns(candidate.header.stamp) == entry.stamp:
+                return entry.decode(candidate)
+        raise MessageError(f"{entry.topic}: the image of {entry.stamp} ns cannot be read again")
+
+    def _image_times(self, topics: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+        """Returns stamp and receive time of all images of each topic, int64 [images, 2]."""
+        times: dict[str, list[tuple[int, int]]] = {topic: [] for topic in topics}
+        connections = [c for topic in topics for c in self._bag.on_topic(topic)]
+        for message in self._bag.messages(connections):
+            try:
+                stamp = stamp_to_ns(self._bag.deserialize(message).header.stamp)
+            except MessageError as error:
+                self.damaged += 1
+                if self.damaged <= _MAX_WARNINGS:
+                    _log.warning("image left out: %s", error)
+            else:
+                times[message.connection.topic].append((stamp, message.received))
+        return {
+            topic: np.array(pairs, dtype=np.int64).reshape(-1, 2) for topic, pairs in times.items()
+        }
 
     def _warn(self, camera: str, reason: str) -> None:
         if camera not in self._warned:
@@ -172,27 +255,3 @@ def _namespace(images: Connection) -> str:
 def _is_named(camera: str, name: str) -> bool:
     """Whether a calibration file's name means a camera: all of its namespace, or the last part."""
     return name.strip("/") in (camera, camera.rpartition("/")[2])
-
-
-def _image_times(bag: Bag, images: Connection) -> NDArray[np.int64]:
-    """Returns stamp and receive time of all images of a topic, int64 [images, 2]."""
-    times = []
-    for message in bag.messages([images]):
-        with suppress(MessageError):  # a damaged image is one image less
-            times.append((stamp_to_ns(bag.deserialize(message).header.stamp), message.received))
-    return np.array(times, dtype=np.int64).reshape(-1, 2)
-
-
-def _read_transforms(bag: Bag) -> TransformTree:
-    tree = TransformTree()
-    for topic, is_static in (("/tf_static", True), ("/tf", False)):
-        for message in bag.messages(bag.on_topic(topic)):
-            _add(tree, bag, message, is_static)
-    return tree
-
-
-def _add(tree: TransformTree, bag: Bag, message: Message, is_static: bool) -> None:
-    try:
-        transform.add_to_tree(tree, bag.deserialize(message), is_static)
-    except (GeometryError, MessageError) as error:
-        _log.warning("%s: %s", message.connection.topic, error)

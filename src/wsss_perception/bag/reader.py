@@ -1,6 +1,6 @@
 """Reading a rosbag2 of any storage; every failure of the storage is a BagError."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,13 +33,14 @@ class Bag:
         path: the folder or file.
         connections: its topics with their types, definitions and QoS.
         typestore: message classes, by the bag's own definitions where it has them.
+        reader: what rosbags reads it with.
     """
 
     def __init__(self, path: Path, reader: AnyReader) -> None:
         self.path = path
         self.connections: list[Connection] = reader.connections
         self.typestore: Typestore = reader.typestore
-        self._reader = reader
+        self.reader = reader
 
     @property
     def storage(self) -> str:
@@ -75,7 +76,7 @@ class Bag:
             return
         count = 0
         try:
-            for entry in self._reader.messages(connections or (), start, stop):
+            for entry in self.reader.messages(connections or (), start, stop):
                 count += 1
                 yield Message(*entry)
         except GeneratorExit:
@@ -92,7 +93,7 @@ class Bag:
             MessageError: its bytes do not fit its type.
         """
         try:
-            return self._reader.deserialize(message.data, message.connection.msgtype)
+            return self.reader.deserialize(message.data, message.connection.msgtype)
         except Exception as error:  # bytes that do not fit fail in many ways
             raise MessageError(
                 f"{message.connection.topic} at {message.received} ns: not a "
@@ -114,9 +115,24 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
         raise BagError(f"{path}: a ROS 1 bag; convert it first: rosbags-convert --src {path}")
     if path.is_dir() and not (path / "metadata.yaml").exists():
         raise BagError(f"{path}: has no metadata.yaml, so it is not a whole rosbag2; {_RECOVERY}")
+    with open_storage(path, [path]) as bag:
+        yield bag
+
+
+@contextmanager
+def open_storage(path: Path, parts: Sequence[Path]) -> Iterator[Bag]:
+    """Opens files of one recording as one bag.
+
+    Args:
+        path: names the bag in errors.
+        parts: its files, or the folder that has a metadata.yaml.
+
+    Raises:
+        BagError: a part cannot be read.
+    """
     fallback = get_typestore(Stores.ROS2_JAZZY)
     try:
-        reader = AnyReader([path], default_typestore=fallback)
+        reader = AnyReader(parts, default_typestore=fallback)
         reader.open()
     except Exception as error:  # whatever a damaged file makes the storage stumble over
         reason = str(error) or type(error).__name__

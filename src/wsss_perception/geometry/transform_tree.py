@@ -37,6 +37,10 @@ class TransformTree:
         """Names of all frames of the tree."""
         return set(self._edges) | {edge.parent for edge in self._edges.values()}
 
+    def root(self, frame: str) -> str:
+        """Returns the topmost frame above a frame; the frame itself where there is none."""
+        return self._climb(frame)[-1]
+
     def set_static(self, parent: str, child: str, T_parent_child: Matrix) -> None:
         """Sets a transform that holds at all times.
 

@@ -24,6 +24,12 @@ def decode(message: Any) -> Matrix:
     return make_transform(matrix_from_quaternion([q.x, q.y, q.z, q.w]), [t.x, t.y, t.z])
 
 
+def decode_pose(message: Any) -> Matrix:
+    """Decodes a Pose to a matrix [4, 4], as ``decode``."""
+    t, q = message.position, message.orientation
+    return make_transform(matrix_from_quaternion([q.x, q.y, q.z, q.w]), [t.x, t.y, t.z])
+
+
 def encode(T_parent_child: Matrix, types: MessageTypes) -> Any:
     """Encodes a rigid transform [4, 4] as a Transform."""
     x, y, z = map(float, T_parent_child[:3, 3])
