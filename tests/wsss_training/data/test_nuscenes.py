@@ -36,6 +36,7 @@ def test_sample_holds_everything_of_the_keyframe(nuscenes):
     road, car = dataset.ontology.index("driveable_surface"), dataset.ontology.index("car")
     np.testing.assert_array_equal(sample.labels, [road, car, UNKNOWN])
     assert sample.scene == "scene-1"
+    assert sample.files == (nuscenes / SWEEP, nuscenes / CATEGORIES)
 
 
 def test_keyframes_alone_are_read_in_the_order_of_time(nuscenes):
@@ -90,10 +91,10 @@ def test_scenes_and_cameras_are_chosen_by_name(nuscenes):
 
 def test_one_version_must_be_named_where_there_are_several(nuscenes):
     (nuscenes / "v1.0-test").mkdir()
-    for versions in (None, [], ["v1.0-mini", "v1.0-test"], ["v1.0-val"]):
+    for version in (None, "", "v1.0-val"):
         with pytest.raises(DatasetError, match=r"there are: v1\.0-mini, v1\.0-test"):
-            NuScenes(nuscenes, versions=versions)
-    assert len(NuScenes(nuscenes, versions=["v1.0-mini"])) == 2
+            NuScenes(nuscenes, version=version)
+    assert len(NuScenes(nuscenes, version="v1.0-mini")) == 2
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,22 @@ def test_damaged_file_is_named(nuscenes, name, change, message):
         ("ego_pose", "rotation", [0, 0, 0, 0], "not a rotation"),
         ("ego_pose", "rotation", [1, 0, 0], "no pose"),
         ("ego_pose", "translation", [1, 0], "no pose"),
+        ("ego_pose", "rotation", [0.9, 0, 0, 0], "not a rotation"),
         ("ego_pose", "translation", [float("nan"), 0, 0], "not finite"),
+        ("ego_pose", "translation", [0, float("-inf"), 0], "not finite"),
+        ("ego_pose", "rotation", [float("nan"), 0, 0, 1], "not finite"),
+        ("ego_pose", "translation", ["1", 0, 0], "no pose"),
+        ("sample_data", "timestamp", 10**20, "not a timestamp|seconds away"),
+        ("sample_data", "timestamp", 19_000_000, "seconds away from its sample 'sample0'"),
+        ("sample_data", "width", -1, "not a size"),
+        ("sample_data", "filename", "a\0b", "is not a name"),
+        ("sample_data", "filename", "\ud800", "is not a name"),
+        ("sample_data", "filename", PICTURE, "two rows name the same file"),
+        ("sample", "timestamp", -1, "not a timestamp"),
+        ("scene", "name", "scene-1", "two scenes have the same name"),
+        ("scene", "token", "drive", "token 'drive' occurs twice"),
+        ("sample", "token", "sample0", "token 'sample0' occurs twice"),
+        ("calibrated_sensor", "translation", [1, 2, float("nan")], "not finite"),
         ("calibrated_sensor", "rotation", [None, 0, 0, 1], "no pose"),
         ("calibrated_sensor", "camera_intrinsic", [[1, 2]], "must be finite and 3x3"),
         ("calibrated_sensor", "camera_intrinsic", [], "must be finite and 3x3"),
@@ -156,12 +172,50 @@ def test_damaged_row_is_named(nuscenes, table, field, value, message):
         ("calibrated_sensor", 0, r"no token 'mount-LIDAR_TOP', named in .*sample_data\.json"),
         ("ego_pose", 1, r"ego_pose\.json: no token 'pose-CAM_FRONT0', named in .*sample_data"),
         ("sample_data", 0, r"no keyframe of 'LIDAR_TOP' for sample 'sample0'"),
+        ("sample", 1, r"sample\.json: no token 'sample0', named in .*sample_data\.json"),
+        ("scene", 1, r"scene\.json: no token 'drive', named in .*sample\.json"),
     ],
 )
 def test_missing_row_is_named_with_who_needs_it(nuscenes, table, row, message):
     edit(nuscenes, table, lambda rows: rows.pop(row))
     with pytest.raises(DatasetError, match=message):
         NuScenes(nuscenes)
+
+
+def test_wanted_camera_must_have_taken_part(nuscenes):
+    edit(nuscenes, "sample_data", lambda rows: rows.pop(1))
+    assert [len(sample.images) for sample in NuScenes(nuscenes)] == [0, 1]
+    with pytest.raises(DatasetError, match="no keyframe of 'CAM_FRONT' for sample 'sample0'"):
+        NuScenes(nuscenes, cameras=["CAM_FRONT"])
+
+
+@pytest.mark.parametrize("table", ["sample_data", "ego_pose", "sensor", "calibrated_sensor"])
+def test_row_that_occurs_twice_is_refused(nuscenes, table):
+    path = edit(nuscenes, table, lambda rows: rows.append(rows[0]))
+    with pytest.raises(DatasetError, match=r"occurs twice|name the same file") as caught:
+        NuScenes(nuscenes)
+    assert str(path) in str(caught.value)
+
+
+def test_two_keyframes_of_a_sensor_in_a_sample_are_refused(nuscenes):
+    edit(nuscenes, "sample_data", lambda rows: rows[4].update(sample_token="sample0"))
+    with pytest.raises(DatasetError, match="two keyframes of 'LIDAR_TOP' for sample 'sample0'"):
+        NuScenes(nuscenes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sample_data_token": "LIDAR_TOP9"}, r"sample_data\.json: no token 'LIDAR_TOP9'"),
+        ({"sample_data_token": "LIDAR_TOP2"}, "two rows are of the sweep 'LIDAR_TOP2'"),
+        ({"filename": CATEGORIES}, "two rows name the same file"),
+    ],
+)
+def test_labels_belong_to_one_sweep(nuscenes, change, message):
+    path = edit(nuscenes, "lidarseg", lambda rows: rows[0].update(change))
+    with pytest.raises(DatasetError, match=message) as caught:
+        NuScenes(nuscenes)
+    assert str(path) in str(caught.value)
 
 
 def test_image_of_another_size_than_its_intrinsics_is_refused(nuscenes):
@@ -222,3 +276,16 @@ def test_real_boxed_points_fall_on_what_the_teacher_sees_there(data_root):
     for boxed in points:
         assert np.mean(shares[boxed]) < 0.02  # what chance would give
         assert np.mean(points[boxed]) > 0.7
+
+
+@pytest.mark.real_data
+def test_real_points_fall_into_images_as_often_as_known(data_root):
+    """Geometry alone, from 1 m on: what an independent projection of the keyframe has given."""
+    sample = NuScenes(data_root / "nuscenes")[0]
+    inside = {}
+    for image in sample.images:
+        points = transform_points(image.T_camera_lidar, sample.cloud.xyz.astype(np.float64))
+        inside[image.name] = image.camera.project(points, min_depth=1.0)[1]
+    assert 100 * inside["CAM_FRONT"].mean() == pytest.approx(8.8, abs=0.1)
+    assert 100 * inside["CAM_BACK"].mean() == pytest.approx(13.9, abs=0.1)
+    assert 100 * np.any([*inside.values()], axis=0).mean() == pytest.approx(58.3, abs=0.1)

@@ -53,6 +53,9 @@ Row = dict[str, Any]
 Tables = dict[str, dict[str, Row]]
 """Rows by name of the table and token."""
 
+START = 10_000_000
+"""Microseconds at which a recording's clock reads 0: its first images are older than its sweep."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -163,8 +166,8 @@ def complete_scene(tables: Tables, scene: str) -> None:
 
 
 def microseconds(stamp: int) -> int:
-    """Rounds nanoseconds to nuScenes' unit of time."""
-    return (stamp + 500) // 1000
+    """Rounds a recording's nanoseconds to nuScenes' unit, counted from before its first image."""
+    return START + (stamp + 500) // 1000
 
 
 def make_token(*parts: object) -> str:
