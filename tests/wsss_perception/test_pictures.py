@@ -98,3 +98,18 @@ def test_a_page_holds_all_cameras_and_the_legend(cameras):
     assert (page.shape[0] > alone.shape[0]) == (cameras > 0)
     for color in ONTOLOGY.colors:  # the legend's bars
         assert (page == np.array(color, np.uint8)).all(axis=2).sum() > 100
+
+
+def test_page_keeps_to_a_views_depth_image_at_its_own_size():
+    camera = Camera(64, 48, np.array([[40.0, 0, 31.5], [0, 40, 23.5], [0, 0, 1]]))
+    image, depth = np.full((48, 64, 3), 90, np.uint8), np.full((48, 64), 2.0, np.float32)
+    depth[:, 32:] = 1.0  # something nearer hides the right half of a wall 2 m away
+    row, column = (part.ravel() for part in np.mgrid[2:46:0.5, 2:62:0.5])
+    wall = np.stack([(column - 31.5) / 20, (row - 23.5) / 20, np.full(len(row), 2.0)], axis=1)
+    nothing = np.zeros(len(wall), np.uint8)
+    semantic = SemanticCloud(nothing, nothing.astype(np.float32), nothing)
+    view = View("color", camera, np.eye(4), image, depth=depth)
+    page = draw_page(Frame(PointCloud(wall.astype(np.float32)), (view,)), semantic, ONTOLOGY)
+    reddish = page[200:1000, :, 0].astype(int) - page[200:1000, :, 1] > 60
+    assert reddish[:, 100:700].mean() > 0.05
+    assert reddish[:, 900:1500].mean() == 0

@@ -1,0 +1,83 @@
+r"""Asks for the tags of a dataset's untagged scenes in the terminal: which classes occur?
+
+Look at a scene's picture (contact-sheet draws them), type the numbers or names of what you see,
+and press Enter. Every answer is written to the file at once; the same command goes on later.
+
+Example:
+  python -m wsss_training contact-sheet sheets --dataset kitti_raw --root /data/kitti_raw \
+    --ontology semantic_kitti
+  python -m wsss_training tag tags.yaml --dataset kitti_raw --root /data/kitti_raw \
+    --ontology semantic_kitti --sheets sheets
+"""
+
+import argparse
+from pathlib import Path
+
+from wsss_perception.errors import TagsError
+from wsss_perception.ontology import Ontology, load_ontology
+from wsss_training.commands.dataset_arguments import add_dataset_arguments, open_named_dataset
+from wsss_training.tags import SceneTags, read_tags, write_tags
+from wsss_training.tags.contact_sheet import sheet_path
+from wsss_training.tags.scenes import samples_by_scene
+from wsss_training.tags.tags_file import check_new_file, read_tags_file, refer_to_ontology
+from wsss_training.tags.terminal import TaggingSession
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the command line."""
+    parser.add_argument("tags", type=Path, metavar="TAGS", help="the file: .yaml, .yml or .csv")
+    add_dataset_arguments(parser)
+    parser.add_argument(
+        "--ontology", help="classes of a new file (default: those of the dataset's labels)"
+    )
+    parser.add_argument("--sheets", type=Path, help="folder that contact-sheet drew to")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Asks and writes.
+
+    Raises:
+        WsssError: the dataset or the file cannot be used.
+    """
+    dataset = open_named_dataset(arguments, labels=False, images=False)
+    scenes = list(samples_by_scene(dataset))
+    if arguments.tags.exists():
+        tags, reference = _read_existing(arguments.tags, arguments.ontology)
+    else:
+        tags, reference = _begin(arguments.tags, arguments.ontology, dataset.ontology)
+
+    def describe(scene: str) -> str:
+        if arguments.sheets is None:
+            return scene
+        path = sheet_path(arguments.sheets, scene)
+        return f"{scene}   {path}{'' if path.exists() else ' (not drawn yet: contact-sheet)'}"
+
+    def save(new: SceneTags) -> None:
+        write_tags(arguments.tags, new, reference)
+
+    session = TaggingSession(tags, scenes, save, describe=describe)
+    try:
+        session.run()
+    finally:
+        left = sum(scene not in session.tags.classes for scene in scenes)
+        print(f"\n{arguments.tags}: {session.answers} answers written, {left} scenes untagged")
+
+
+def _read_existing(path: Path, ontology: str | None) -> tuple[SceneTags, str]:
+    """Reads the tags, and how their file refers to its ontology."""
+    tags, reference = read_tags(path), read_tags_file(path).ontology
+    if ontology is not None and load_ontology(ontology).classes != tags.ontology.classes:
+        raise TagsError(
+            f"{path}: has tags of ontology '{reference}', not '{ontology}'; leave --ontology out, "
+            "or begin another file"
+        )
+    return tags, reference
+
+
+def _begin(path: Path, ontology: str | None, own: Ontology | None) -> tuple[SceneTags, str]:
+    """Makes empty tags, and how their file shall refer to its ontology."""
+    check_new_file(path)
+    if ontology is None and own is None:
+        raise TagsError(f"{path}: the dataset has no classes of its own; name some with --ontology")
+    name = own.name if ontology is None and own is not None else str(ontology)
+    return SceneTags(load_ontology(name), {}), refer_to_ontology(path, name)
