@@ -47,7 +47,7 @@ def train_and_score(kind: str, seed: int, arguments: argparse.Namespace) -> None
         if not scores.exists():
             bundle, root = run / "bundle", arguments.data / "semantic_kitti"
             words = ["--bundle", bundle, "--dataset", "semantic_kitti", "--root", root]
-            words += ["--sequences", sequence, "--json", scores]
+            words += ["--option", f"sequences={sequence}", "--json", scores]
             command("evaluate", *words, log=run / f"seq{sequence}.log")
 
 

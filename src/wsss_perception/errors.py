@@ -17,6 +17,10 @@ class DatasetError(WsssError):
     """A dataset file that is missing, cut short or inconsistent with its neighbours."""
 
 
+class TagsError(WsssError):
+    """A file of scene tags that does not fit its schema or its dataset."""
+
+
 class MessageError(WsssError):
     """A ROS message whose layout cannot be decoded."""
 

@@ -1,7 +1,8 @@
 """Classes of a dataset: their names, colours and raw ids; and mappings between ontologies.
 
-Both are YAML files. The package ships ``semantic_kitti``, ``nuscenes``, ``scannet``, ``s3dis``
-and ``cityscapes``; a path to a file of one's own works wherever a name does.
+Both are YAML files. The package ships ``semantic_kitti``, ``semantic_kitti_moving``,
+``nuscenes``, ``scannet``, ``s3dis`` and ``cityscapes``; a path to a file of one's own works
+wherever a name does.
 """
 
 import difflib

@@ -9,8 +9,19 @@ COMMANDS = (
     Command("evaluate", "score a bundle on a labelled set", "wsss_training.commands.evaluate"),
     Command("predict", "label a folder of sweeps", "wsss_training.commands.predict"),
     Command("export", "write a model bundle from a training run", "wsss_training.commands.export"),
+    Command(
+        "check-dataset", "what there is, what is missing", "wsss_training.commands.check_dataset"
+    ),
+    Command("import-bag", "make training logs of bags", "wsss_training.commands.import_bag"),
     Command("make-bag", "write a rosbag2 from a dataset", "wsss_training.commands.make_bag"),
+    Command(
+        "derive-tags", "write a labelled set's scene tags", "wsss_training.commands.derive_tags"
+    ),
+    Command("contact-sheet", "draw scenes to tag", "wsss_training.commands.contact_sheet"),
+    Command("tag", "tag scenes in the terminal", "wsss_training.commands.tag"),
+    Command("check-tags", "check a file of scene tags", "wsss_training.commands.check_tags"),
     Command("make-world", "write synthetic driving logs", "wsss_training.commands.make_world"),
+    Command("weak-labels", "draw a few labelled points", "wsss_training.commands.weak_labels"),
 )
 
 if __name__ == "__main__":

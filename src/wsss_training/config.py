@@ -9,9 +9,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from wsss_perception.errors import ConfigError
+from wsss_training.config_wsegpc import METHODS, WSegPCConfig, wrong_values
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
-SUPERVISIONS = ("teacher", "labels")
+SUPERVISIONS = ("teacher", "labels", "tags")
 SHARE_TOLERANCE = 1e-6
 """How far the shares' sum may be from 1, since thirds have no exact decimals."""
 
@@ -43,10 +44,14 @@ class SourceConfig:
         every: take every so manieth sweep; those between hardly differ.
         options: what else the reader takes, such as ``sequences`` or ``cameras``.
         supervision: ``teacher``: a 2D teacher's projected maps, 3D labels are not opened; or
-            ``labels``: the dataset's own 3D labels, images are not opened.
+            ``labels``: the dataset's own 3D labels, images are not opened; or ``tags``: the scene
+            tags alone, for the method ``wsegpc``.
         teacher: this source's 2D teacher; that of the whole config if None.
         share: of all draws, the share that is of this source's sweeps, 0..1; if None it shares
             what the others leave, by its number of sweeps.
+        tags: file of its scenes' tags, see ``wsss_training.tags``; None leaves them untagged.
+        weak_labels: folder of a few labelled points a sweep, see ``data.weak_labels``, that stand
+            for the 3D labels; None takes the dataset's own. Needs ``supervision: labels``.
     """
 
     dataset: str = MISSING
@@ -56,6 +61,8 @@ class SourceConfig:
     supervision: str = "teacher"
     teacher: TeacherConfig | None = None
     share: float | None = None
+    tags: str | None = None
+    weak_labels: str | None = None
 
 
 @dataclass
@@ -165,7 +172,12 @@ class TrainConfig:
         output: folder of the run: checkpoints, logs, the bundle.
         data_root: for use by paths of the file, as ``${data_root}/...``.
         seed: of everything random.
+        method: ``projected_prior``: the 3D network learns from the labels of its sources; or
+            ``wsegpc``: it learns from pseudo-labels, which tags, images and priors lead to.
+        wsegpc: that method's settings.
         ontology: the model's classes: a name or a YAML file.
+        cache: folder to keep prepared sweeps in, about 21 bytes a point; if None each is read and
+            labelled anew whenever it is drawn.
         sources: the logs; 3D labels they may have are used with ``supervision: labels`` alone.
         held_back: share of the sweeps with a teacher kept from training, to watch agreement with
             it and to calibrate the confidence; of all sweeps where none has a teacher.
@@ -178,7 +190,10 @@ class TrainConfig:
     output: str = MISSING
     data_root: str = "."
     seed: int = 0
+    method: str = "projected_prior"
+    wsegpc: WSegPCConfig = field(default_factory=WSegPCConfig)
     ontology: str = MISSING
+    cache: str | None = None
     sources: list[SourceConfig] = field(default_factory=list)
     held_back: float = 0.1
     teacher: TeacherConfig | None = None
@@ -247,8 +262,19 @@ def _check(config: TrainConfig, path: str | Path) -> None:
     }
     messages = [message for message, is_wrong in wrong.items() if is_wrong]
     messages += _wrong_sources(config.sources, config.teacher)
+    messages += _wrong_method(config)
     if messages:
         raise ConfigError(f"{path}: {'; '.join(messages)}")
+
+
+def _wrong_method(config: TrainConfig) -> list[str]:
+    """Says what is wrong with the method and its settings."""
+    if config.method not in METHODS:
+        return [f"method: '{config.method}'; known are {', '.join(METHODS)}"]
+    if config.method == "wsegpc":
+        return wrong_values(config.wsegpc)
+    by_tags = [number for number, s in enumerate(config.sources) if s.supervision == "tags"]
+    return [f"sources[{n}]: supervision 'tags' needs 'method: wsegpc'" for n in by_tags]
 
 
 def _wrong_sources(sources: list[SourceConfig], teacher: TeacherConfig | None) -> list[str]:
@@ -265,6 +291,8 @@ def _wrong_sources(sources: list[SourceConfig], teacher: TeacherConfig | None) -
             messages.append(
                 f"{name}: supervision 'teacher' needs a teacher, the source's own or the config's"
             )
+        if source.weak_labels is not None and source.supervision != "labels":
+            messages.append(f"{name}: has weak_labels, which need supervision 'labels'")
         if source.share is not None and not 0 < source.share <= 1:
             messages.append(f"{name}: share {source.share} is not above 0 and at most 1")
     shares = [source.share for source in sources if source.share is not None]

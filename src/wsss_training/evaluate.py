@@ -6,12 +6,16 @@ from wsss_perception.errors import DatasetError
 from wsss_perception.frame import Frame
 from wsss_perception.ontology import Ontology
 from wsss_perception.segmenter import Segmenter
+from wsss_training.data.accumulate import own_points
 from wsss_training.data.sample import Sample
 from wsss_training.metrics import ConfusionMatrix
 
 
 def evaluate(segmenter: Segmenter, samples: Iterable[Sample]) -> ConfusionMatrix:
     """Segments every sweep, with no images, and counts what is right.
+
+    Of accumulated sweeps only the points of a sample's own sweep are counted, so that each is
+    counted once, as in SemanticKITTI's multi-scan task.
 
     Raises:
         DatasetError: a sample has no labels.
@@ -20,13 +24,19 @@ def evaluate(segmenter: Segmenter, samples: Iterable[Sample]) -> ConfusionMatrix
     for sample in samples:
         if sample.labels is None:
             raise DatasetError(f"{sample.sample_id}: no labels to score against")
-        matrix.update(sample.labels, segmenter(Frame(sample.cloud)).labels)
+        own = own_points(sample.cloud)
+        matrix.update(sample.labels[own], segmenter(Frame(sample.cloud)).labels[own])
     return matrix
 
 
-def check_same_classes(labels: Ontology | None, model: Ontology) -> None:
-    """Raises DatasetError unless a dataset's labels have the model's classes."""
+def check_same_classes(labels: Ontology | None, model: Ontology) -> Ontology:
+    """Returns the ontology of a dataset's labels.
+
+    Raises:
+        DatasetError: it has none, or its classes are not the model's.
+    """
     if labels is None:
         raise DatasetError("the dataset has no labels to score against")
     if labels.classes != model.classes:
         raise DatasetError(f"the labels are of '{labels.name}', the model of '{model.name}'")
+    return labels

@@ -101,6 +101,8 @@ def _source(source: SourceConfig) -> dict[str, Any]:
     }
     if source.share is not None:
         described["share"] = source.share
+    if source.weak_labels is not None:
+        described["weak_labels"] = Path(source.weak_labels).name
     if source.teacher is not None:
         described["teacher"] = _teacher(source.teacher)
     return described | source.options

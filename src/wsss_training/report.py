@@ -18,36 +18,57 @@ def to_dict(ontology: Ontology, scores: Scores) -> dict[str, Any]:
     """Collects the scores under their names.
 
     Returns:
-        ``miou``, ``iou`` and ``points`` per class, ``accuracy``, and ``miou_present``, the mean
-        over ``classes_present``, those with at least ENOUGH_POINTS labelled points.
+        ``rule``, ``miou``, ``fw_iou``, ``accuracy``, ``unknown``, ``iou`` and ``points`` per
+        class, and ``miou_present``, the mean over ``classes_present``, those with at least
+        ENOUGH_POINTS labelled points. None stands for the IoU of a class that the rule leaves out.
     """
     enough = scores.points >= ENOUGH_POINTS
     names = np.array(ontology.classes)
+    iou = [_number(value) for value in scores.iou.tolist()]
     return {
-        "miou": scores.miou,
+        "rule": scores.rule,
+        "miou": _number(scores.miou),
         "miou_present": scores.mean_over(enough),
         "classes_present": names[enough].tolist(),
+        "fw_iou": scores.fw_iou,
         "accuracy": scores.accuracy,
-        "iou": dict(zip(ontology.classes, scores.iou.tolist(), strict=True)),
+        "unknown": scores.unknown,
+        "iou": dict(zip(ontology.classes, iou, strict=True)),
         "points": dict(zip(ontology.classes, scores.points.tolist(), strict=True)),
     }
 
 
 def format_table(ontology: Ontology, scores: Scores) -> str:
-    """Formats the scores in percent, a line per class."""
-    width = max(map(len, ontology.classes)) + 2
-    lines = [f"{'class':<{width}}{'IoU %':>8}{'points':>12}"]
+    """Formats the scores in percent, a line per class; "-" for one that the rule leaves out."""
+    width = max(*map(len, ontology.classes), 13) + 2
+    lines = [scores.rule, f"{'class':<{width}}{'IoU %':>8}{'points':>12}"]
     rows = zip(ontology.classes, scores.iou, scores.points, strict=True)
-    lines += [f"{name:<{width}}{100 * iou:8.1f}{points:12,d}" for name, iou, points in rows]
+    lines += [f"{name:<{width}}{_percent(iou):>8}{points:12,d}" for name, iou, points in rows]
     enough = scores.points >= ENOUGH_POINTS
-    over = f"mean over {int(enough.sum())} with >= {ENOUGH_POINTS} points"
-    lines += [
-        "-" * (width + 20),
-        f"{f'mean over all {len(ontology)}':<{width + 15}}{100 * scores.miou:8.1f}",
-        f"{over:<{width + 15}}{100 * scores.mean_over(enough):8.1f}",
-        f"{'accuracy':<{width + 15}}{100 * scores.accuracy:8.1f}",
-    ]
+    means = {
+        _mean_name(scores): scores.miou,
+        f"mean over {int(enough.sum())} with >= {ENOUGH_POINTS} points": scores.mean_over(enough),
+        "mean by frequency": scores.fw_iou,
+        "accuracy": scores.accuracy,
+        "no prediction": scores.unknown,
+    }
+    lines.append("-" * (width + 20))
+    lines += [f"{name:<{width + 15}}{_percent(value):>8}" for name, value in means.items()]
     return "\n".join(lines)
+
+
+def _mean_name(scores: Scores) -> str:
+    scored = int((~np.isnan(scores.iou)).sum())
+    return f"mean over {'all ' if scored == len(scores.iou) else ''}{scored}"
+
+
+def _percent(value: float) -> str:
+    return "-" if np.isnan(value) else f"{100 * value:.1f}"
+
+
+def _number(value: float) -> float | None:
+    """Returns what JSON has for a number that may be NaN."""
+    return None if np.isnan(value) else value
 
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
@@ -85,7 +106,7 @@ def draw_iou(path: Path, ontology: Ontology, scores: Scores) -> None:
     """Draws each class's IoU as a bar in the class's colour; classes without points in grey."""
     from matplotlib.figure import Figure
 
-    percent = 100 * scores.iou
+    percent = 100 * np.nan_to_num(scores.iou)
     colors = [
         np.array(color) / 255 if points else (0.85, 0.85, 0.85)
         for color, points in zip(ontology.colors, scores.points, strict=True)
@@ -100,6 +121,6 @@ def draw_iou(path: Path, ontology: Ontology, scores: Scores) -> None:
     axes.set_yticks(positions, ontology.classes)
     axes.invert_yaxis()
     axes.set_xlim(0, 105)
-    axes.set_xlabel(f"IoU, %   (mean over all {len(ontology)}: {100 * scores.miou:.1f})")
+    axes.set_xlabel(f"IoU, %   ({_mean_name(scores)}: {_percent(scores.miou)})")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110, bbox_inches="tight")

@@ -1,5 +1,7 @@
 """Runs a training from its configuration: logs in, checkpoints and a model bundle out."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
@@ -30,7 +32,7 @@ from wsss_training.augment import (
     Rotate,
     Scale,
 )
-from wsss_training.config import AugmentConfig, TrainConfig, config_to_yaml
+from wsss_training.config import AugmentConfig, OptimizationConfig, TrainConfig, config_to_yaml
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.training_set import AugmentedDraws, ResumingSampler, count_classes
@@ -103,19 +105,73 @@ def train(config: TrainConfig) -> bool:
             "no point of the training sweeps has a label of its own or a teacher's label; have the "
             "sources with a teacher images, and does the teacher's mapping know their classes?"
         )
-    weights = class_weights(counts, settings.class_balance)
-    module = ProjectedPrior(network, settings, weights)
-    checkpoint = _claim(output, config)
-    trainer = _trainer(config, output)
+    module = ProjectedPrior(network, settings, class_weights(counts, settings.class_balance))
+    schedule = Schedule(output, settings.steps, settings.batch_size)
+    claim(output, config)
+
+    def loader(trainer: lightning.Trainer) -> DataLoader[LabelledPoints]:
+        return training_loader(config, workload, trainer.world_size, schedule.position(trainer))
+
+    averaging = EMAWeightAveraging(decay=settings.ema_decay)
+    return fit(module, loader, held_back_loader(workload), schedule, settings, [averaging])
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Where a run, or a stage of one, keeps its files, and how long it is.
+
+    Attributes:
+        output: folder.
+        steps: optimizer steps.
+        batch_size: draws a step and process.
+    """
+
+    output: Path
+    steps: int
+    batch_size: int
+
+    def position(self, trainer: lightning.Trainer) -> Callable[[], tuple[int, int, int]]:
+        """Tells a ``ResumingSampler`` where a trainer stands."""
+
+        def position() -> tuple[int, int, int]:
+            draws = trainer.global_step * self.batch_size * trainer.world_size
+            return draws, trainer.global_rank, trainer.world_size
+
+        return position
+
+
+def fit(
+    module: lightning.LightningModule,
+    training: Callable[[lightning.Trainer], DataLoader],
+    held_back: DataLoader,
+    schedule: Schedule,
+    settings: OptimizationConfig,
+    callbacks: list[Callback],
+) -> bool:
+    """Trains a module, or resumes its training from the last checkpoint.
+
+    Args:
+        module: losses and network.
+        training: loads training batches for a trainer.
+        held_back: loads what the module validates on.
+        schedule: of the run or stage.
+        settings: precision, clipping, checkpoints.
+        callbacks: beside those that keep checkpoints and curves.
+
+    Returns:
+        Whether this is the first of the processes that trained together.
+    """
+    checkpoint = last_checkpoint(schedule.output)
+    trainer = _trainer(schedule, settings, callbacks)
     trainer.fit(
         module,
-        _training_loader(config, workload, trainer),
-        held_back_loader(workload),
-        ckpt_path=checkpoint,
+        training(trainer),
+        held_back,
+        ckpt_path=checkpoint if checkpoint.exists() else None,
         weights_only=False,
     )
-    if settings.steps % settings.checkpoint_every:
-        trainer.save_checkpoint(last_checkpoint(output))
+    if schedule.steps % settings.checkpoint_every:
+        trainer.save_checkpoint(checkpoint)
     return trainer.is_global_zero
 
 
@@ -124,28 +180,40 @@ def last_checkpoint(output: Path) -> Path:
     return output / "checkpoints" / "last.ckpt"
 
 
-def _claim(output: Path, config: TrainConfig) -> Path | None:
-    """Makes the run folder, or finds the checkpoint to resume from in an earlier one."""
+def claim(output: Path, config: TrainConfig) -> None:
+    """Makes the run's folder, or checks that one that has checkpoints is of the same run.
+
+    Raises:
+        ConfigError: it is of another configuration.
+    """
     text, path = config_to_yaml(config), output / CONFIG_FILE
-    checkpoint = last_checkpoint(output)
-    if checkpoint.exists():
-        if path.read_text(encoding="utf-8") != text:
+    if any(output.glob("**/last.ckpt")):
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
             raise ConfigError(
                 f"{output}: holds a run of another configuration; choose another 'output', or "
                 "remove the folder"
             )
-        return checkpoint
+        return
     output.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    return None
 
 
-def _training_loader(
-    config: TrainConfig, workload: Workload, trainer: lightning.Trainer
+def training_loader(
+    config: TrainConfig,
+    workload: Workload,
+    processes: int,
+    position: Callable[[], tuple[int, int, int]],
 ) -> DataLoader[LabelledPoints]:
+    """Loads the augmented batches of a run.
+
+    Args:
+        config: of the run.
+        workload: what it describes.
+        processes: that train together.
+        position: see ``ResumingSampler``.
+    """
     settings = config.optimization
-    draws_a_step = settings.batch_size * trainer.world_size
-    draws = settings.steps * draws_a_step
+    draws = settings.steps * settings.batch_size * processes
     augmented = AugmentedDraws(
         workload.sweeps,
         DrawOrder(workload.groups, config.seed, draws),
@@ -153,10 +221,6 @@ def _training_loader(
         config.augment.sector_margin,
         config.seed,
     )
-
-    def position() -> tuple[int, int, int]:
-        return trainer.global_step * draws_a_step, trainer.global_rank, trainer.world_size
-
     return DataLoader(
         augmented,
         batch_size=settings.batch_size,
@@ -168,28 +232,25 @@ def _training_loader(
     )
 
 
-def _trainer(config: TrainConfig, output: Path) -> lightning.Trainer:
-    settings = config.optimization
-    callbacks: list[Callback] = [
-        EMAWeightAveraging(decay=settings.ema_decay),
-        ModelCheckpoint(
-            output / "checkpoints",
-            filename="{step}",
-            every_n_train_steps=settings.checkpoint_every,
-            save_last=True,
-            enable_version_counter=False,
-        ),
-        LearningRateMonitor("step"),
-    ]
+def _trainer(
+    schedule: Schedule, settings: OptimizationConfig, callbacks: list[Callback]
+) -> lightning.Trainer:
+    checkpoints = ModelCheckpoint(
+        schedule.output / "checkpoints",
+        filename="{step}",
+        every_n_train_steps=settings.checkpoint_every,
+        save_last=True,
+        enable_version_counter=False,
+    )
     return lightning.Trainer(
-        max_steps=settings.steps,
+        max_steps=schedule.steps,
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.gradient_clip,
         sync_batchnorm=torch.cuda.is_available(),
         use_distributed_sampler=False,
-        callbacks=callbacks,
-        logger=TensorBoardLogger(str(output), name="logs", version=""),
-        val_check_interval=min(settings.validate_every, settings.steps),
+        callbacks=[*callbacks, checkpoints, LearningRateMonitor("step")],
+        logger=TensorBoardLogger(str(schedule.output), name="logs", version=""),
+        val_check_interval=min(settings.validate_every, schedule.steps),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=10,

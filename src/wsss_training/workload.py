@@ -1,6 +1,7 @@
 """Opens what a training configuration describes: its sources, and what is held back of them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,14 @@ from wsss_training.data import open_dataset
 from wsss_training.data.draw_order import DrawGroup, group_by_share
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.supervised_sweeps import (
+    LabelSupervision,
+    NoSupervision,
     SupervisedSource,
     SupervisedSweeps,
+    Supervision,
     TeacherSupervision,
-    label_supervision,
 )
+from wsss_training.data.sweep_cache import SweepCache
 from wsss_training.data.training_set import Voxelizer, choose_held_back, evenly
 from wsss_training.teachers.precomputed import PrecomputedTeacher
 
@@ -62,7 +66,7 @@ def open_workload(config: TrainConfig) -> Workload:
     """
     ontology = load_ontology(config.ontology)
     sweeps = SupervisedSweeps(
-        [open_source(source, config.teacher, ontology) for source in config.sources]
+        [open_source(source, config.teacher, ontology, config.cache) for source in config.sources]
     )
     if sweeps.has_teacher.any():
         candidates, kind = np.flatnonzero(sweeps.has_teacher), " with a teacher"
@@ -86,7 +90,10 @@ def open_workload(config: TrainConfig) -> Workload:
 
 
 def open_source(
-    source: SourceConfig, teacher: TeacherConfig | None, ontology: Ontology
+    source: SourceConfig,
+    teacher: TeacherConfig | None,
+    ontology: Ontology,
+    cache: str | None = None,
 ) -> SupervisedSource:
     """Opens one source: its sweeps, and its teacher or its 3D labels, but never both.
 
@@ -94,6 +101,7 @@ def open_source(
         source: what to open.
         teacher: for a source that names none of its own.
         ontology: the model's.
+        cache: folder to keep prepared sweeps in; None keeps none.
 
     Raises:
         ConfigError: the source has neither teacher nor labels, or labels of other classes.
@@ -101,22 +109,48 @@ def open_source(
     """
     by_labels = source.supervision == "labels"
     dataset = open_dataset(
-        source.dataset, source.root, labels=by_labels, images=not by_labels, **source.options
+        source.dataset,
+        source.root,
+        labels=by_labels,
+        images=not by_labels,
+        tags=source.tags,
+        weak_labels=source.weak_labels,
+        **source.options,
     )
-    indices = range(0, len(dataset), source.every)
-    if not by_labels:
+    supervision: Supervision
+    if by_labels:
+        _check_labels(source, dataset.ontology, ontology)
+        supervision = LabelSupervision()
+    elif source.supervision == "tags":
+        supervision = NoSupervision()
+    else:
         supervision = open_teacher(source.teacher or teacher, ontology)
-        return SupervisedSource(dataset, indices, supervision, has_teacher=True)
-    if dataset.ontology is None:
+    return SupervisedSource(
+        dataset,
+        range(0, len(dataset), source.every),
+        supervision,
+        has_teacher=isinstance(supervision, TeacherSupervision),
+        cache=None if cache is None else SweepCache(cache, _version(source, supervision, ontology)),
+    )
+
+
+def _check_labels(source: SourceConfig, labels: Ontology | None, ontology: Ontology) -> None:
+    if labels is None:
         raise ConfigError(
             f"{source.dataset} at {source.root}: has no 3D labels; use 'supervision: teacher'"
         )
-    if dataset.ontology.classes != ontology.classes:
+    if labels.classes != ontology.classes:
         raise ConfigError(
-            f"{source.dataset} at {source.root}: the 3D labels are of '{dataset.ontology.name}', "
+            f"{source.dataset} at {source.root}: the 3D labels are of '{labels.name}', "
             f"the model of '{ontology.name}'; 'supervision: labels' needs the same classes"
         )
-    return SupervisedSource(dataset, indices, label_supervision, has_teacher=False)
+
+
+def _version(source: SourceConfig, supervision: Supervision, ontology: Ontology) -> str:
+    """All settings that a source's sweeps and labels depend on."""
+    settings = {key: value for key, value in vars(source).items() if key not in ("every", "share")}
+    settings["root"] = str(Path(source.root).absolute())
+    return repr((settings, supervision.version, ontology))
 
 
 def open_teacher(teacher: TeacherConfig | None, ontology: Ontology) -> TeacherSupervision:

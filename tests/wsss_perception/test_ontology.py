@@ -6,7 +6,8 @@ from wsss_perception.errors import OntologyError
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import Ontology, load_mapping, load_ontology, ontology_from_dict
 
-SIZES = {"semantic_kitti": 19, "cityscapes": 19, "nuscenes": 16, "scannet": 20, "s3dis": 13}
+SIZES = {"semantic_kitti": 19, "semantic_kitti_moving": 25, "cityscapes": 19, "nuscenes": 16}
+SIZES |= {"scannet": 20, "s3dis": 13}
 SMALL = Ontology("small", ("road", "car"), ((1, 2, 3), (4, 5, 6)), ((40, 60), (10,)), (0, 1))
 
 

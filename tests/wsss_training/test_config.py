@@ -51,6 +51,7 @@ def test_load_config_names_what_does_not_fit(mini_log, override, message):
     [
         ([{"supervision": "images"}], r"sources\[0\] \(a\): supervision 'images'; known are teach"),
         ([{}, {"supervision": "labels", "teacher": True}], r"sources\[1\] \(a\): has a teacher"),
+        ([{"weak_labels": "few"}], r"sources\[0\] \(a\): has weak_labels, which need supervision"),
         ([{"share": 0.0}, {}], r"sources\[0\] \(a\): share 0.0"),
         ([{}, {"share": 1.5}], r"sources\[1\] \(a\): share 1.5"),
         ([{"share": 0.6}, {"share": 0.6}], "the sum is 1.2, not 1"),
@@ -87,6 +88,14 @@ def test_load_config_wants_a_teacher_only_where_a_source_needs_one(mini_log, tmp
     path.write_text(yaml.safe_dump(data))
     with pytest.raises(ConfigError, match=r"sources\[1\] \(c\): .* needs a teacher"):
         load_config(path)
+
+
+def test_load_config_reads_tags_and_weak_labels_of_a_source(mini_log):
+    overrides = ["sources.0.supervision=labels", "sources.0.weak_labels=few"]
+    (source,) = load_config(mini_log.config, [*overrides, "sources.0.tags=tags.yaml"]).sources
+    assert (source.weak_labels, source.tags) == ("few", "tags.yaml")
+    (source,) = load_config(mini_log.config).sources
+    assert (source.weak_labels, source.tags) == (None, None)
 
 
 def test_load_config_of_a_missing_file_says_where_shipped_ones_are(tmp_path):

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import yaml
 
-from wsss_perception.errors import ConfigError, DatasetError
+from wsss_perception.errors import ConfigError, DatasetError, TagsError
 from wsss_perception.frame import UNKNOWN
 from wsss_training.augment import supervised_sector
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig, load_config
 from wsss_training.data import open_dataset
 from wsss_training.data.draw_order import DrawOrder
+from wsss_training.data.sparse_labels import draw_per_class
 from wsss_training.data.training_set import AugmentedDraws, choose_held_back, count_classes
+from wsss_training.data.weak_labels import write_weak_labels
 from wsss_training.training import build_augmentation
 from wsss_training.workload import open_workload
 
@@ -175,3 +177,27 @@ def test_draws_of_a_recipe_without_shares_follow_the_plain_formula(config):
         expected = augmentation(points, np.random.default_rng([3, 1, draw]))
         np.testing.assert_array_equal(draws[draw].cloud.xyz, expected.cloud.xyz)
         np.testing.assert_array_equal(draws[draw].labels, expected.labels)
+
+
+def test_weak_labels_supervise_their_points_alone(config, mini_log, tmp_path):
+    dataset = open_dataset("semantic_kitti", mini_log.root, images=False)
+    choices = draw_per_class(dataset, 10, seed=0)
+    write_weak_labels(tmp_path / "weak", choices, dataset.ontology, {})
+    labels_alone(config).sources[0].weak_labels = str(tmp_path / "weak")
+    sweeps = open_workload(config).sweeps
+    labels = np.concatenate([sweeps[index].labels for index in range(6)])
+    truth = np.concatenate([dataset[index].labels for index in range(6)])
+    assert (labels != UNKNOWN).sum() == 20
+    np.testing.assert_array_equal(labels[labels != UNKNOWN], truth[labels != UNKNOWN])
+
+
+def test_tags_of_a_source_reach_its_samples(config, tmp_path):
+    path = tmp_path / "tags.yaml"
+    tags = {"schema": 1, "ontology": "semantic_kitti", "scenes": {"00": ["road", "building"]}}
+    path.write_text(yaml.safe_dump(tags))
+    config.sources[0].tags = str(path)
+    sample = open_workload(config).sweeps.sources[0].dataset[0]
+    assert np.flatnonzero(sample.tags).tolist() == [8, 12]
+    config.sources[0].tags = str(tmp_path / "none.yaml")
+    with pytest.raises(TagsError, match=r"none\.yaml"):
+        open_workload(config)

@@ -6,6 +6,12 @@ from numpy.typing import NDArray
 from wsss_perception.geometry.cameras import Camera
 from wsss_perception.geometry.transforms import Matrix, transform_points
 
+MIN_DEPTH = 1.0
+"""Nearest visible point without a depth image: nearer ones are on the vehicle; metres."""
+
+MIN_DEPTH_MEASURED = 0.1
+"""Nearest visible point where a depth image decides; metres."""
+
 DEPTH_TOLERANCE = 0.1
 """How far a visible point may lie from a depth image's surface; metres."""
 
@@ -92,8 +98,9 @@ def visible_points(
     xyz: NDArray[np.floating],
     camera: Camera,
     T_camera_lidar: Matrix,
-    min_depth: float = 1.0,
+    min_depth: float | None = None,
     depth_image: NDArray[np.floating] | None = None,
+    depth_tolerance: float = DEPTH_TOLERANCE,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Finds the points that a camera sees: on the image, and not behind anything.
 
@@ -103,19 +110,23 @@ def visible_points(
         xyz: points [N, 3] in the LiDAR frame, metres; may hold NaN or infinite points.
         camera: the camera.
         T_camera_lidar: [4, 4], maps the points to the camera's optical frame.
-        min_depth: nearer points are on the vehicle or in the camera's blind spot; metres.
+        min_depth: nearest visible point in metres; by default MIN_DEPTH, or with a depth image
+            MIN_DEPTH_MEASURED.
         depth_image: [H, W] in metres, 0 where unknown; None where there is none.
+        depth_tolerance: how far a visible point may lie from the depth image's surface, metres.
 
     Returns:
         Indices [M] of the visible points, ascending, and their pixel coordinates [M, 2].
     """
     with np.errstate(invalid="ignore", over="ignore"):
         points = transform_points(T_camera_lidar, xyz.astype(np.float64))
+    if min_depth is None:
+        min_depth = MIN_DEPTH if depth_image is None else MIN_DEPTH_MEASURED
     uv, inside = camera.project(points, min_depth)
     index = np.flatnonzero(inside)
     uv, points = uv[index], points[index]
     if depth_image is not None:
-        seen = agrees_with_depth(uv, points[:, 2], depth_image, DEPTH_TOLERANCE)
+        seen = agrees_with_depth(uv, points[:, 2], depth_image, depth_tolerance)
     else:
         # beyond 90 degrees a fisheye sees farther points at smaller z
         is_fisheye = camera.model == "equidistant"

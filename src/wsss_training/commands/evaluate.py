@@ -1,22 +1,24 @@
 r"""Scores a model bundle on a labelled dataset: 3D points only, no images.
 
-Prints the table; writes the JSON file and, beside it, a confusion and a bar picture.
+Prints the table, computed as the official evaluator of the dataset's benchmark does; writes the
+JSON file and, beside it, a confusion and a bar picture.
 
 Example:
   python -m wsss_training evaluate --bundle models/kitti --dataset semantic_kitti \
-    --root ../shared/data/semantic_kitti --sequences 00 --json out/seq00.json
+    --root ../shared/data/semantic_kitti --option sequences=00 --json out/seq00.json
 """
 
 import argparse
 from pathlib import Path
 
+from wsss_training.commands.dataset_arguments import add_dataset_arguments, open_named_dataset
+from wsss_training.data import parse_options
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command line."""
     parser.add_argument("--bundle", type=Path, help="model bundle (default: the package's model)")
-    parser.add_argument("--dataset", required=True, help="its reader: semantic_kitti...")
-    parser.add_argument("--root", type=Path, required=True, help="the dataset's folder")
-    parser.add_argument("--sequences", nargs="+", metavar="NN", help="SemanticKITTI's (all)")
+    add_dataset_arguments(parser)
     parser.add_argument("--json", type=Path, metavar="OUT", help="file to write the scores to")
     parser.add_argument("--device", default="auto", help="cpu, cuda... (default: auto)")
 
@@ -28,25 +30,23 @@ def run(arguments: argparse.Namespace) -> None:
     from wsss_perception.progress import tracked
     from wsss_perception.segmenter import Segmenter
     from wsss_training import report
-    from wsss_training.data import open_dataset
     from wsss_training.evaluate import check_same_classes, evaluate
-    from wsss_training.metrics import semantic_kitti_scores
+    from wsss_training.metrics import scores_for
 
-    options = {"sequences": arguments.sequences} if arguments.sequences else {}
-    dataset = open_dataset(arguments.dataset, arguments.root, images=False, **options)
+    dataset = open_named_dataset(arguments, images=False)
     bundle = choose_bundle(arguments.bundle, print)
     ontology = bundle.spec.ontology
-    check_same_classes(dataset.ontology, ontology)
+    benchmark = check_same_classes(dataset.ontology, ontology).name
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
     samples = (dataset[index] for index in range(len(dataset)))
     matrix = evaluate(segmenter, tracked(samples, "sweeps", len(dataset)))
-    scores = semantic_kitti_scores(matrix)
+    scores = scores_for(benchmark)(matrix)
     print(report.format_table(ontology, scores))
     if arguments.json is not None:
         result = {
             "bundle": str(bundle.folder),
             "dataset": arguments.dataset,
-            "sequences": arguments.sequences,
+            "options": parse_options(arguments.dataset, arguments.option),
             "sweeps": len(dataset),
             **report.to_dict(ontology, scores),
         }

@@ -23,13 +23,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains and, in the first of several processes, exports."""
     from wsss_training.config import load_config
     from wsss_training.export import export_bundle
+    from wsss_training.stages import SEGMENTER, train_wsegpc
     from wsss_training.training import train
 
     config = load_config(arguments.config, arguments.overrides)
-    if not train(config):
-        return
     output = Path(config.output)
-    bundle = export_bundle(output, output / "bundle")
+    in_stages = config.method == "wsegpc"
+    if not (train_wsegpc(config) if in_stages else train(config)):
+        return
+    bundle = export_bundle(output / SEGMENTER if in_stages else output, output / "bundle")
     print(f"model bundle: {bundle.folder}")
     for reference in ("teacher", "labels"):
         agreement = bundle.spec.provenance.get(f"held_back_agreement_with_{reference}")

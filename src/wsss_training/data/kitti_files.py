@@ -1,5 +1,6 @@
 """File formats the KITTI family of datasets shares: sweeps, calibration, projection matrices."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,11 @@ def numbered_stems(folder: Path, suffix: str) -> list[str]:
     Raises:
         DatasetError: there are none, or one is not a number.
     """
-    stems = sorted(path.stem for path in folder.glob(f"*{suffix}"))
+    try:
+        names = os.listdir(folder)  # of tens of thousands of files, many times faster than glob
+    except OSError:
+        names = []
+    stems = sorted(name.removesuffix(suffix) for name in names if name.endswith(suffix))
     if not stems:
         raise DatasetError(f"{folder}: no {suffix} files; is this the dataset's folder?")
     for stem in stems:

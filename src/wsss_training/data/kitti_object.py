@@ -48,8 +48,9 @@ class KittiObject:
         """
         stem = self.sample_ids[index].partition("/")[0]
         stamp = int(stem) * STAMP_STEP_NS
-        cloud = read_sweep(self._folder / "velodyne" / f"{stem}.bin", stamp)
-        return Sample(self.sample_ids[index], stem, cloud, (self._image(stem, stamp),))
+        path = self._folder / "velodyne" / f"{stem}.bin"
+        images = (self._image(stem, stamp),)
+        return Sample(self.sample_ids[index], stem, read_sweep(path, stamp), images, files=(path,))
 
     def _image(self, stem: str, stamp: int) -> ImageSource:
         path = self._folder / "calib" / f"{stem}.txt"

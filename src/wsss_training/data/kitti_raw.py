@@ -95,13 +95,14 @@ class KittiRaw:
         """
         drive, stem = self._index[index]
         folder = drive.folder / "velodyne_points"
-        cloud = read_sweep(folder / "data" / f"{stem}.bin", _stamp(drive.stamps, stem, folder))
+        path = folder / "data" / f"{stem}.bin"
         return Sample(
             self.sample_ids[index],
             drive.folder.name,
-            cloud,
+            read_sweep(path, _stamp(drive.stamps, stem, folder)),
             _images(drive, stem),
             _pose(drive, stem),
+            files=(path,),
         )
 
 

@@ -11,8 +11,62 @@ from PIL import Image
 
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import PointCloud, View
-from wsss_perception.geometry import Camera, Matrix
+from wsss_perception.geometry import Camera, Matrix, visible_points
 from wsss_perception.ontology import Ontology
+from wsss_training.data.depth_registration import register_depth
+
+
+@dataclass(frozen=True)
+class DepthSource:
+    """A depth image on disk that goes with a colour image; both without distortion.
+
+    Attributes:
+        path: the image file, 16 bits a pixel; 0 where the depth is unknown.
+        camera: its intrinsics, which may differ from the colour image's, as its size may.
+        unit: metres of one count.
+        tolerance: how far a visible point may lie from the measured surface, metres.
+        T_camera_depth: [4, 4], maps points of the depth camera to the colour image's; None where
+            both are at the same place.
+    """
+
+    path: Path
+    camera: Camera
+    unit: float = 0.001
+    tolerance: float = 0.05
+    T_camera_depth: Matrix | None = None
+
+    def load(self, camera: Camera) -> NDArray[np.float32]:
+        """Reads the depth at the pixels of the colour image.
+
+        Args:
+            camera: the colour image's.
+
+        Returns:
+            float32 [H, W] in metres, in the size of ``camera``; 0 where unknown.
+
+        Raises:
+            DatasetError: the image cannot be read, or has another size or kind than it should.
+        """
+        counts = _read_pixels(self.path)
+        if counts.shape != (self.camera.height, self.camera.width) or counts.dtype.kind not in "iu":
+            raise DatasetError(
+                f"{self.path}: is {counts.dtype} {list(counts.shape)}; a depth image of integers, "
+                f"{self.camera.width}x{self.camera.height}, belongs there"
+            )
+        depth = counts.astype(np.float32) * np.float32(self.unit)
+        if self.T_camera_depth is not None:
+            return register_depth(depth, self.camera, camera, self.T_camera_depth)
+        rows, columns = np.indices((camera.height, camera.width), sparse=True)
+        to_depth_pixels = self.camera.matrix @ np.linalg.inv(camera.matrix)
+        column, row = (
+            np.floor(a * columns + b * rows + (c + 0.5)).astype(np.int64)
+            for a, b, c in to_depth_pixels[:2]
+        )
+        height, width = counts.shape
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        registered = np.zeros((camera.height, camera.width), dtype=np.float32)
+        registered[inside] = depth[row[inside], column[inside]]
+        return registered
 
 
 @dataclass(frozen=True)
@@ -25,6 +79,7 @@ class ImageSource:
         camera: intrinsics of the image as it is stored.
         T_camera_lidar: [4, 4], maps the sample's points to the camera's optical frame.
         stamp: time of the image in nanoseconds.
+        depth: the depth image that goes with it; None where there is none.
     """
 
     name: str
@@ -32,19 +87,40 @@ class ImageSource:
     camera: Camera
     T_camera_lidar: Matrix
     stamp: int
+    depth: DepthSource | None = None
+
+    def visible_points(
+        self, xyz: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Finds the points [N, 3] that the camera sees; see ``geometry.visible_points``.
+
+        Raises:
+            DatasetError: the depth image cannot be read.
+        """
+        if self.depth is None:
+            return visible_points(xyz, self.camera, self.T_camera_lidar)
+        return visible_points(
+            xyz,
+            self.camera,
+            self.T_camera_lidar,
+            depth_image=self.depth.load(self.camera),
+            depth_tolerance=self.depth.tolerance,
+        )
 
     def load(self) -> View:
         """Reads the pixels.
 
         Raises:
-            DatasetError: the image cannot be read.
+            DatasetError: the image cannot be read, or has another size than its intrinsics.
         """
-        try:
-            with Image.open(self.path) as image:
-                pixels = np.asarray(image.convert("RGB"))
-        except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damage
-            raise DatasetError(f"{self.path}: image cannot be read: {error}") from error
-        return View(self.name, self.camera, self.T_camera_lidar, pixels, self.stamp)
+        pixels = _read_pixels(self.path, "RGB")
+        if pixels.shape[:2] != (self.camera.height, self.camera.width):
+            raise DatasetError(
+                f"{self.path}: has {pixels.shape[1]}x{pixels.shape[0]} pixels, its intrinsics are "
+                f"for {self.camera.width}x{self.camera.height}"
+            )
+        depth = None if self.depth is None else self.depth.load(self.camera)
+        return View(self.name, self.camera, self.T_camera_lidar, pixels, self.stamp, depth)
 
 
 @dataclass(frozen=True)
@@ -53,11 +129,13 @@ class Sample:
 
     Attributes:
         sample_id: unique in its dataset, ``<scene>/<file stem>``.
-        scene: log or sequence the sweep belongs to.
+        scene: log, sequence or part of one that the sweep belongs to; what is tagged.
         cloud: points in the LiDAR frame.
         images: the cameras' images of the sweep.
         T_world_lidar: pose [4, 4] of the LiDAR in the log's fixed frame; None if unknown.
         labels: uint8 [N] in the dataset's ontology, UNKNOWN where unlabelled; None without labels.
+        tags: bool [C], which classes of the tags' ontology occur in the scene; None if untagged.
+        files: what cloud and labels were read from, to know when they have changed.
     """
 
     sample_id: str
@@ -66,6 +144,8 @@ class Sample:
     images: tuple[ImageSource, ...] = ()
     T_world_lidar: Matrix | None = None
     labels: NDArray[np.uint8] | None = None
+    tags: NDArray[np.bool_] | None = None
+    files: tuple[Path, ...] = ()
 
 
 class Dataset(Protocol):
@@ -75,11 +155,16 @@ class Dataset(Protocol):
     """Ontology of the labels; None for a set that has none."""
 
     sample_ids: Sequence[str]
-    """Ids of all samples, known without reading a sweep."""
+    """Ids of all samples, ``<scene>/<file stem>``, known without reading a sweep."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+def scene_of(sample_id: str) -> str:
+    """The scene of a sample, from its id."""
+    return sample_id.rpartition("/")[0]
 
 
 def read_image_size(path: Path) -> tuple[int, int]:
@@ -92,4 +177,12 @@ def read_image_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     except OSError as error:
+        raise DatasetError(f"{path}: image cannot be read: {error}") from error
+
+
+def _read_pixels(path: Path, mode: str | None = None) -> NDArray:
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image if mode is None else image.convert(mode))
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damage
         raise DatasetError(f"{path}: image cannot be read: {error}") from error

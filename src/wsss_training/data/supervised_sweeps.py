@@ -1,21 +1,36 @@
 """Sweeps with what supervises them: a 2D teacher's projected maps, or the dataset's 3D labels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset as TorchDataset
 
 from wsss_perception.errors import DatasetError
+from wsss_perception.frame import UNKNOWN
 from wsss_training.augment import random_sector, supervised_sector
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import Dataset, Sample
+from wsss_training.data.sweep_cache import SweepCache
 from wsss_training.teachers.precomputed import PrecomputedTeacher
 from wsss_training.teachers.projection import project_teacher
 
-Supervision = Callable[[Sample], tuple[NDArray[np.uint8], NDArray[np.float32]]]
-"""Tells each point's label uint8 [N] in the model's ontology and its reliability float32 [N]."""
+
+class Supervision(Protocol):
+    """Tells the labels that a sweep is trained on."""
+
+    @property
+    def version(self) -> str:
+        """All settings that the labels depend on, beside the sample and the files."""
+
+    def __call__(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Returns labels uint8 [N] in the model's ontology and their reliability float32 [N]."""
+
+    def files(self, sample: Sample) -> list[Path]:
+        """The files that the labels are read from, beside the sample's own."""
 
 
 @dataclass(frozen=True)
@@ -30,22 +45,56 @@ class TeacherSupervision:
     teacher: PrecomputedTeacher
     mapping: NDArray[np.uint8]
 
+    @property
+    def version(self) -> str:
+        """The teacher's folders and classes, and their mapping."""
+        return repr((self.teacher.folders, self.teacher.ontology, self.mapping.tolist()))
+
     def __call__(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Returns the labels of the points that cameras see, and the teacher's confidence."""
         return project_teacher(sample, self.teacher, self.mapping)
 
+    def files(self, sample: Sample) -> list[Path]:
+        """The teacher's maps and the depth images of the sample."""
+        maps = [path for image in sample.images for path in self.teacher.files(image.path)]
+        return maps + [image.depth.path for image in sample.images if image.depth is not None]
 
-def label_supervision(sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Supervision by the dataset's own 3D labels, which are fully relied on.
 
-    Raises:
-        DatasetError: the sweep has no labels.
-    """
-    if sample.labels is None:
-        raise DatasetError(
-            f"{sample.sample_id}: no 3D labels, which its source's 'supervision: labels' needs"
-        )
-    return sample.labels, np.ones(len(sample.labels), dtype=np.float32)
+class LabelSupervision:
+    """Supervision by the dataset's own 3D labels, which are fully relied on."""
+
+    version = "labels"
+
+    def __call__(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Returns the sample's labels.
+
+        Raises:
+            DatasetError: the sweep has no labels.
+        """
+        if sample.labels is None:
+            raise DatasetError(
+                f"{sample.sample_id}: no 3D labels, which its source's 'supervision: labels' needs"
+            )
+        return sample.labels, np.ones(len(sample.labels), dtype=np.float32)
+
+    def files(self, sample: Sample) -> list[Path]:
+        """None beside the sample's own."""
+        return []
+
+
+class NoSupervision:
+    """No labels of points: a method has scene tags alone."""
+
+    version = "tags"
+
+    def __call__(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Returns UNKNOWN for every point."""
+        points = len(sample.cloud)
+        return np.full(points, UNKNOWN, dtype=np.uint8), np.zeros(points, dtype=np.float32)
+
+    def files(self, sample: Sample) -> list[Path]:
+        """None beside the sample's own."""
+        return []
 
 
 @dataclass(frozen=True)
@@ -57,12 +106,29 @@ class SupervisedSource:
         indices: which of them to take.
         supervision: tells their labels.
         has_teacher: whether a 2D teacher is that supervision, and not 3D labels.
+        cache: keeps the sweeps with their labels; None reads them anew each time.
     """
 
     dataset: Dataset
     indices: Sequence[int]
     supervision: Supervision
     has_teacher: bool
+    cache: SweepCache | None = None
+
+    def read(self, index: int) -> LabelledPoints:
+        """Reads a sweep of the dataset with its labels.
+
+        Raises:
+            DatasetError: a file of the sweep or of its supervision is missing or damaged.
+        """
+        if self.cache is None:
+            return self._compute(index)[0]
+        return self.cache.get(self.dataset.sample_ids[index], lambda: self._compute(index))
+
+    def _compute(self, index: int) -> tuple[LabelledPoints, list[Path]]:
+        sample = self.dataset[index]
+        points = LabelledPoints(sample.cloud, *self.supervision(sample))
+        return points, [*sample.files, *self.supervision.files(sample)]
 
 
 class SupervisedSweeps(TorchDataset[LabelledPoints]):
@@ -88,9 +154,7 @@ class SupervisedSweeps(TorchDataset[LabelledPoints]):
         return len(self._indices)
 
     def __getitem__(self, index: int) -> LabelledPoints:
-        source = self.sources[self.source[index]]
-        sample = source.dataset[self._indices[index]]
-        return LabelledPoints(sample.cloud, *source.supervision(sample))
+        return self.sources[self.source[index]].read(self._indices[index])
 
     def sector(self, index: int, margin: float | None, rng: np.random.Generator) -> LabelledPoints:
         """Reads the part of a sweep to train on: what a camera sees, or about as much.

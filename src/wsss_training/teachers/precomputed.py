@@ -77,11 +77,25 @@ class PrecomputedTeacher:
         Raises:
             DatasetError: the maps are missing or cannot be read, or the image lies elsewhere.
         """
+        label_file, confidence_file = self.files(image)
         # of a palette image the index is the class
-        labels = _read_bytes(self._path(image, ".label.png"), modes=("L", "P"))
+        labels = _read_bytes(label_file, modes=("L", "P"))
         labels[labels >= len(self.ontology)] = UNKNOWN
-        confidence = _read_bytes(self._path(image, ".conf.png"), modes=("L",))
+        confidence = _read_bytes(confidence_file, modes=("L",))
         return TeacherMaps(labels, confidence.astype(np.float32) / 255.0)
+
+    @property
+    def folders(self) -> tuple[str, str]:
+        """Absolute paths of the teacher's folder and of the images' root."""
+        return os.path.abspath(self._root), os.path.abspath(self._images_root)
+
+    def files(self, image: Path) -> tuple[Path, Path]:
+        """The files of an image's labels and confidence.
+
+        Raises:
+            DatasetError: one is missing, or the image lies elsewhere.
+        """
+        return self._path(image, ".label.png"), self._path(image, ".conf.png")
 
     def probabilities(self, image: Path) -> NDArray[np.float32]:
         """Reads class probabilities float32 [classes, H/8, W/8] of one image.

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.frame import UNKNOWN
-from wsss_perception.geometry import visible_points
 from wsss_training.data.sample import ImageSource, Sample
 from wsss_training.teachers.precomputed import TeacherMaps
 
@@ -32,7 +31,7 @@ def project_teacher(
     confidence = np.zeros(len(sample.cloud), dtype=np.float32)
     for image in sample.images:
         maps = teacher(image.path)
-        index, uv = visible_points(sample.cloud.xyz, image.camera, image.T_camera_lidar)
+        index, uv = image.visible_points(sample.cloud.xyz)
         found = mapping[_sample_nearest(maps.labels, uv, image)]
         scores = _sample_nearest(maps.confidence, uv, image)
         better = (found != UNKNOWN) & (scores > confidence[index])

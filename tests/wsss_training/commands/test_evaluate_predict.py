@@ -27,7 +27,7 @@ def evaluate(mini_log, bundle, *more):
 
 def test_evaluate_writes_scores_and_pictures(mini_log, trained, tmp_path, capsys):
     output = tmp_path / "scores" / "seq00.json"
-    assert evaluate(mini_log, trained[1].folder, "--sequences", "00", "--json", output) == 0
+    assert evaluate(mini_log, trained[1].folder, "--option", "sequences=00", "--json", output) == 0
     result = json.loads(output.read_text())
     assert result["sweeps"] == 6
     assert result["points"]["road"] == result["points"]["building"] == 6 * 1500
@@ -37,7 +37,11 @@ def test_evaluate_writes_scores_and_pictures(mini_log, trained, tmp_path, capsys
     for name in ("seq00_confusion.png", "seq00_iou.png"):
         with Image.open(output.with_name(name)) as picture:
             assert min(picture.size) > 100
-    assert "mean over all 19" in capsys.readouterr().out
+    assert result["options"] == {"sequences": ["00"]}
+    shown = capsys.readouterr().out
+    assert result["rule"].startswith("SemanticKITTI")
+    assert result["rule"] in shown
+    assert "mean over all 19" in shown
 
 
 def test_evaluate_and_predict_take_the_default_bundle_where_none_is_given(
@@ -56,7 +60,7 @@ def test_evaluate_and_predict_take_the_default_bundle_where_none_is_given(
 
 
 def test_evaluate_refuses_an_unknown_sequence(mini_log, trained, capsys):
-    assert evaluate(mini_log, trained[1].folder, "--sequences", "99") == 2
+    assert evaluate(mini_log, trained[1].folder, "--option", "sequences=99") == 2
     assert "99" in capsys.readouterr().err
 
 

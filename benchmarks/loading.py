@@ -1,0 +1,117 @@
+"""Measures how fast training sweeps are loaded, and how long the network waits for them.
+
+Prints samples per second of the loader alone, with 1 and 2 workers, read anew, kept for the first
+time and read from the cache; then the share of training steps that is waiting for a batch::
+
+    PYTHONPATH=src python benchmarks/loading.py config/train/kitti.yaml data_root=../shared/data
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from wsss_training.config import TrainConfig, load_config
+from wsss_training.data.training_set import Batch
+from wsss_training.methods.projected_prior import ProjectedPrior
+from wsss_training.training import build_network, training_loader
+from wsss_training.workload import open_workload
+
+WARM_UP = 5
+"""Batches before the clock starts: workers import, open files, and fill their queue."""
+
+CLOUD_CACHE = {"read anew": False, "cache, first time": True, "cache": True}
+
+
+def batches(config: TrainConfig) -> Iterator[Batch]:
+    """Loads the batches of a run from its first step on."""
+    loader = training_loader(config, open_workload(config), 1, lambda: (0, 0, 1))
+    return iter(loader)  # type: ignore[arg-type]
+
+
+def samples_per_second(config: TrainConfig, first: int) -> float:
+    """Loads all batches of a run; the clock starts after ``first`` of them."""
+    source, count = batches(config), 0
+    start = time.perf_counter()
+    for number, _ in enumerate(source):
+        if number + 1 == first:
+            start, count = time.perf_counter(), 0
+            continue
+        count += config.optimization.batch_size
+    return count / (time.perf_counter() - start)
+
+
+def waiting(config: TrainConfig, step: Callable[[Batch], None]) -> tuple[float, float]:
+    """Runs training steps -> seconds a step takes, and the share of them that is waiting."""
+    source, times = batches(config), []
+    while True:
+        start = time.perf_counter()
+        batch = next(source, None)
+        if batch is None:
+            break
+        loaded = time.perf_counter()
+        step(batch)
+        times.append((loaded - start, time.perf_counter() - loaded))
+    wait, work = np.sum(times[WARM_UP:], axis=0)
+    return (wait + work) / len(times[WARM_UP:]), wait / (wait + work)
+
+
+def training_step(config: TrainConfig) -> Callable[[Batch], None]:
+    """Makes the forward and backward pass and the optimizer's step of a run."""
+    network = build_network(config).train()
+    classes = torch.ones(network.head.out_features).numpy()
+    module = ProjectedPrior(network, config.optimization, classes)
+    module.log = lambda *_, **__: None  # type: ignore[method-assign, assignment]
+    optimizer = torch.optim.AdamW(network.parameters(), config.optimization.learning_rate)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    module.to(device)
+
+    def step(batch: Batch) -> None:
+        optimizer.zero_grad()
+        module.training_step(batch.to(device), 0).backward()
+        optimizer.step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return step
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    parser.add_argument("--batches", type=int, default=60, help="batches of each loading (60)")
+    parser.add_argument("--steps", type=int, default=30, help="training steps (30)")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(f"{'samples per second':<24}{'1 worker':>10}{'2 workers':>11}")
+        for name, is_cached in CLOUD_CACHE.items():
+            row = []
+            for workers in (1, 2):
+                config = load_config(arguments.config, arguments.overrides)
+                config.optimization.workers = workers
+                config.optimization.steps = arguments.batches
+                config.cache = f"{folder}/{workers}" if is_cached else None
+                # kept for the first time: each sweep is drawn about once, from the first batch on
+                row.append(samples_per_second(config, WARM_UP))
+            print(f"{name:<24}{row[0]:>10.1f}{row[1]:>11.1f}", flush=True)
+        config = load_config(arguments.config, arguments.overrides)
+        config.optimization.steps = arguments.steps + WARM_UP
+        for workers in (1, 2):
+            config.optimization.workers = workers
+            for cache in (None, f"{folder}/{workers}"):
+                config.cache = cache
+                seconds, share = waiting(config, training_step(config))
+                how = "read anew" if cache is None else "cache"
+                print(
+                    f"{how}, {workers} workers: a step takes {seconds:.3f} s, waiting {share:.1%}"
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The part of the training configuration that WSegPC adds."""
+
+from dataclasses import dataclass, field
+
+METHODS = ("projected_prior", "wsegpc")
+GUIDANCES = ("contrastive", "affinity", "mse", "none")
+CONSISTENCIES = ("region", "point", "none")
+THRESHOLDS = ("adaptive", "fixed")
+OPTIMIZERS = ("adamw", "sgd")
+
+
+@dataclass
+class StageConfig:
+    """Schedule of one of the two stages that lead to pseudo-labels.
+
+    Attributes:
+        steps: optimizer steps; 0 leaves the stage out.
+        learning_rate: the highest.
+    """
+
+    steps: int = 1000
+    learning_rate: float = 0.01
+
+
+@dataclass
+class WSegPCConfig:
+    """Networks, losses and stages of WSegPC; the defaults are the paper's where it has one.
+
+    Attributes:
+        image_network: ``resnet18``, 34, 50 or 101; None for points alone.
+        image_weights: file of its initial weights, such as ImageNet's; None for random ones.
+        image_size: height and width to which images are resized.
+        views: most views of a scene in a draw; where there are more, one is drawn from each of
+            so many equal parts of the video.
+        guidance: how features guide each other (CMG): ``contrastive``, ``affinity``, ``mse`` or
+            ``none``.
+        guide_images: whether points guide images too, and not only images points.
+        consistency: whose votes the second stage learns from (RPC): ``region``, ``point`` or
+            ``none``.
+        consistent_images: whether images learn from votes too, and not only points.
+        regions: kind of regions, see ``wsss_training.regions``.
+        threshold: of votes: ``adaptive`` to the class, or ``fixed``.
+        tau: the threshold.
+        momentum: of the averaged teacher.
+        mix: mix two scenes in a draw (Mix3D).
+        remove: drop floor, ceiling or walls with their tags, indoors.
+        tag_weight: of the tag losses.
+        prior_weight: of the losses against a 2D teacher's projected labels.
+        guidance_weight: of each direction of guidance.
+        consistency_weight: of the consistency losses.
+        warm_up: steps of each stage over which the weights grow.
+        teacher_rotation: largest rotation of what the teacher sees, radians.
+        optimizer: ``sgd`` with the paper's polynomial schedule, or ``adamw`` with a cycle.
+        guidance_stage: schedule of the first stage, with tags or prior, and guidance.
+        consistency_stage: schedule of the second stage, which adds consistency.
+    """
+
+    image_network: str | None = "resnet34"
+    image_weights: str | None = None
+    image_size: list[int] = field(default_factory=lambda: [240, 320])
+    views: int = 6
+    guidance: str = "contrastive"
+    guide_images: bool = True
+    consistency: str = "region"
+    consistent_images: bool = True
+    regions: str = "planes"
+    threshold: str = "adaptive"
+    tau: float = 0.8
+    momentum: float = 0.999
+    mix: bool = False
+    remove: bool = False
+    tag_weight: float = 1.0
+    prior_weight: float = 1.0
+    guidance_weight: float = 0.05
+    consistency_weight: float = 1.0
+    warm_up: int = 2400
+    teacher_rotation: float = 0.0873
+    optimizer: str = "adamw"
+    guidance_stage: StageConfig = field(default_factory=StageConfig)
+    consistency_stage: StageConfig = field(
+        default_factory=lambda: StageConfig(steps=500, learning_rate=0.005)
+    )
+
+
+def wrong_values(config: WSegPCConfig) -> list[str]:
+    """Says which values make no sense."""
+    choices = {
+        "guidance": GUIDANCES,
+        "consistency": CONSISTENCIES,
+        "threshold": THRESHOLDS,
+        "optimizer": OPTIMIZERS,
+    }
+    messages = [
+        f"wsegpc.{name}: '{getattr(config, name)}'; known are {', '.join(known)}"
+        for name, known in choices.items()
+        if getattr(config, name) not in known
+    ]
+    wrong = {
+        "image_size: needs a positive height and width": len(config.image_size) != 2
+        or min(config.image_size) < 1,
+        "views: must not be negative": config.views < 0,
+        "tau: must lie in 0..1": not 0 <= config.tau <= 1,
+        "momentum: must lie in 0..1": not 0 <= config.momentum <= 1,
+        "warm_up: must not be negative": config.warm_up < 0,
+        "guidance_stage.steps: must be positive": config.guidance_stage.steps < 1,
+        "consistency_stage.steps: must not be negative": config.consistency_stage.steps < 0,
+    }
+    return messages + [f"wsegpc.{message}" for message, is_wrong in wrong.items() if is_wrong]

@@ -1,0 +1,116 @@
+"""weak-labels through the command line, and training on what it writes."""
+
+import numpy as np
+import pytest
+import yaml
+
+from wsss_perception.cli import main
+from wsss_perception.frame import UNKNOWN
+from wsss_training.__main__ import COMMANDS
+from wsss_training.data import open_dataset
+
+
+def draw(mini_log, output, *more):
+    words = ["weak-labels", output, "--dataset", "semantic_kitti", "--root", mini_log.root, *more]
+    return main("wsss_training", COMMANDS, [str(word) for word in words])
+
+
+def labelled(mini_log, folder, **options):
+    dataset = open_dataset("semantic_kitti", mini_log.root, weak_labels=folder, **options)
+    return np.concatenate([dataset[index].labels for index in range(len(dataset))])
+
+
+@pytest.mark.parametrize(
+    ("words", "parameters", "counts"),
+    [
+        (["--points-per-class", 5], {"points_per_class": 5}, (5, 5)),
+        (["--share", 0.01], {"share": 0.01}, (180, None)),
+        (["--scribbles", 2], {"scribbles": 2}, (None, None)),
+        (
+            ["--points-per-class", 5, "--option", "scene_sweeps=3"],
+            {"points_per_class": 5},
+            (10, 10),
+        ),
+    ],
+)
+def test_each_kind_is_written_and_read_again(mini_log, tmp_path, capsys, words, parameters, counts):
+    assert draw(mini_log, tmp_path / "weak", *words, "--seed", 4) == 0
+    info = yaml.safe_load((tmp_path / "weak" / "weak_labels.yaml").read_text())
+    assert (info["dataset"], info["parameters"], info["seed"]) == ("semantic_kitti", parameters, 4)
+    assert {info["kind"]: parameters[info["kind"]]} == parameters
+    labels = labelled(mini_log, tmp_path / "weak", **info["options"])
+    truth = labelled_fully(mini_log)
+    assert (labels != UNKNOWN).sum() == info["labelled_points"]
+    np.testing.assert_array_equal(labels[labels != UNKNOWN], truth[labels != UNKNOWN])
+    road, building = (info["labelled_points_of"][name] for name in ("road", "building"))
+    if words[0] == "--share":
+        assert road + building == counts[0]
+    elif words[0] == "--scribbles":
+        assert 2 <= road < 200
+        assert 2 <= building < 200
+    else:
+        assert (road, building) == counts
+    assert f"{info['labelled_points']:,d} of 18,000 points of 6 sweeps" in capsys.readouterr().out
+
+
+def labelled_fully(mini_log):
+    dataset = open_dataset("semantic_kitti", mini_log.root)
+    return np.concatenate([dataset[index].labels for index in range(len(dataset))])
+
+
+def test_the_same_words_write_the_same_files(mini_log, tmp_path):
+    for name in ("one", "two"):
+        assert draw(mini_log, tmp_path / name, "--scribbles", 1) == 0
+    paths = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(paths) == 7
+    for path in paths:
+        twin = tmp_path / "two" / path.relative_to(tmp_path / "one")
+        assert twin.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--share", 0],
+        ["--share", 1.5],
+        ["--share", "nan"],
+        ["--scribbles", 0],
+        ["--points-per-class", 5, "--share", 0.5],
+        ["--scribbles", 1, "--seed", -1],
+    ],
+)
+def test_words_that_make_no_sense_are_refused(mini_log, tmp_path, capsys, words):
+    with pytest.raises(SystemExit):
+        draw(mini_log, tmp_path / "weak", *words)
+    assert "usage" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_without_labels_is_refused(mini_log, tmp_path, capsys):
+    words = ["--points-per-class", 1, "--option", "sequences=99"]
+    assert draw(mini_log, tmp_path / "weak", *words) == 2
+    (tmp_path / "training" / "velodyne").mkdir(parents=True)
+    (tmp_path / "training" / "velodyne" / "000000.bin").touch()
+    words = ["weak-labels", tmp_path / "weak", "--dataset", "kitti_object", "--root", tmp_path]
+    words = [str(word) for word in [*words, "--share", 0.5]]
+    assert main("wsss_training", COMMANDS, words) == 2
+    assert "'kitti_object' has no labels to draw from" in capsys.readouterr().err
+    assert not (tmp_path / "weak").exists()
+
+
+@pytest.mark.real_data
+def test_real_labels_are_drawn_as_asked(data_root, tmp_path):
+    root = data_root / "semantic_kitti"
+    words = ["weak-labels", tmp_path / "weak", "--dataset", "semantic_kitti", "--root", root]
+    words += ["--option", "sequences=00", "--points-per-class", 5]
+    assert main("wsss_training", COMMANDS, [str(word) for word in words]) == 0
+    options = {"sequences": ["00"], "cameras": []}
+    weak = open_dataset("semantic_kitti", root, weak_labels=tmp_path / "weak", **options)
+    full = open_dataset("semantic_kitti", root, **options)
+    counts = np.zeros((2, 256), int)
+    for index in range(len(full)):
+        truth, labels = full[index].labels, weak[index].labels
+        counts += [np.bincount(kind, minlength=256) for kind in (truth, labels)]
+        np.testing.assert_array_equal(labels[labels != UNKNOWN], truth[labels != UNKNOWN])
+    np.testing.assert_array_equal(counts[1, :UNKNOWN], np.minimum(counts[0, :UNKNOWN], 5))
