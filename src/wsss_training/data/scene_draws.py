@@ -1,0 +1,131 @@
+"""Draws of WSegPC: a scene as the student sees it, as the teacher sees it, and its views."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset as TorchDataset
+
+from wsss_training.augment import Augmentation
+from wsss_training.data.draw_order import DrawOrder
+from wsss_training.data.labelled_points import LabelledPoints
+from wsss_training.data.scene_views import SceneViews
+
+INDEX = "index"
+"""Attribute: which of the draw's points each point is."""
+REGION = "region"
+"""Attribute: the point's region, -1 for none."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene, or the part of one to train on.
+
+    Attributes:
+        points: N points, with the attribute REGION.
+        views: of the points.
+        tags: bool [C], which classes occur; None for an untagged scene.
+    """
+
+    points: LabelledPoints
+    views: SceneViews
+    tags: NDArray[np.bool_] | None
+
+
+class Scenes(Protocol):
+    """Scenes to draw from."""
+
+    def read(self, index: int, rng: np.random.Generator) -> Scene:
+        """Reads a scene; the generator chooses views and part."""
+
+
+@dataclass(frozen=True)
+class SceneDraw:
+    """One or, mixed, two scenes; K in all.
+
+    Attributes:
+        scenes: the scenes as they are, with the points that the teacher sees.
+        teacher: the same points, weakly augmented, a cloud a scene.
+        student: all points together, strongly augmented; attribute INDEX counts through the
+            points of all scenes, some of which may be missing.
+    """
+
+    scenes: tuple[Scene, ...]
+    teacher: tuple[LabelledPoints, ...]
+    student: LabelledPoints
+
+
+class SceneDraws(TorchDataset[SceneDraw]):
+    """An endless-looking set: draw k is a function of the seed and k alone.
+
+    Args:
+        scenes: to draw from.
+        order: which of them each draw takes.
+        strong: augmentation of what the student sees.
+        weak: augmentation of what the teacher sees.
+        mix: joins each scene with another, random one (Mix3D).
+        seed: of the augmentation.
+    """
+
+    def __init__(
+        self,
+        scenes: Scenes,
+        order: DrawOrder,
+        strong: Augmentation,
+        weak: Augmentation,
+        mix: bool,
+        seed: int,
+    ) -> None:
+        self._scenes, self._order, self._mix, self._seed = scenes, order, mix, seed
+        self._strong, self._weak = strong, weak
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, draw: int) -> SceneDraw:
+        rng = np.random.default_rng([self._seed, 1, draw])
+        scenes = [self._scenes.read(self._order[draw], rng)]
+        if self._mix:
+            other = self._order[int(rng.integers(len(self._order)))]
+            scenes.append(self._scenes.read(other, rng))
+            scenes = [_halve_views(scene, rng) for scene in scenes]
+        teacher = tuple(self._weak(scene.points, rng) for scene in scenes)
+        student = self._strong(_join([scene.points for scene in scenes]), rng)
+        return SceneDraw(tuple(scenes), teacher, student)
+
+
+def _join(clouds: Sequence[LabelledPoints]) -> LabelledPoints:
+    """Lays clouds over each other, middle on middle, and numbers their points."""
+    centred = [points.with_xyz(points.cloud.xyz - _middle(points)) for points in clouds]
+    if len(clouds) == 1:  # a sweep keeps its sensor at the origin
+        centred = list(clouds)
+    first = centred[0].cloud
+    channels = {
+        name: np.concatenate([points.cloud.channels[name] for points in centred])
+        for name in first.channels
+    }
+    xyz = np.concatenate([points.cloud.xyz for points in centred])
+    return LabelledPoints(
+        replace(first, xyz=xyz, channels=channels),
+        np.concatenate([points.labels for points in centred]),
+        np.concatenate([points.weights for points in centred]),
+        {INDEX: np.arange(len(xyz))},
+    )
+
+
+def _middle(points: LabelledPoints) -> NDArray[np.float32]:
+    """Horizontal middle and lowest height of a cloud [3]."""
+    xyz = points.cloud.xyz
+    if not len(xyz):
+        return np.zeros(3, dtype=np.float32)
+    low, high = xyz.min(axis=0), xyz.max(axis=0)
+    return np.append((low + high)[:2] / 2, low[2])
+
+
+def _halve_views(scene: Scene, rng: np.random.Generator) -> Scene:
+    """Leaves half of the views, rounded up: mixed scenes share the images of one."""
+    count = len(scene.views.images)
+    kept = np.sort(rng.permutation(count)[: -(-count // 2)])
+    return replace(scene, views=scene.views.select_views(kept))

@@ -1,0 +1,306 @@
+"""WSegPC: high-quality pseudo-labels from scene tags and images.
+
+Two branches learn together from what is known of a scene: its tags, and outdoors a 2D teacher's
+projected labels (the prior). Each guides the other's features (CMG), and an averaged teacher's
+votes within regions become labels of the student (RPC). See "High-quality Pseudo-labeling for
+Point Cloud Segmentation with Scene-level Annotation", sections 3.1 to 3.3 and appendix B.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
+
+from wsss_perception.frame import UNKNOWN
+from wsss_training.config_wsegpc import StageConfig, WSegPCConfig
+from wsss_training.data.scene_batch import SceneBatch, Views, Voxels
+from wsss_training.data.training_set import Batch
+from wsss_training.losses.consistency import (
+    ClassAdaptiveThreshold,
+    FixedThreshold,
+    consistency_loss,
+    region_means,
+)
+from wsss_training.losses.cross_entropy import weighted_cross_entropy
+from wsss_training.losses.guidance import GUIDANCE
+from wsss_training.losses.lovasz import lovasz_softmax
+from wsss_training.losses.pairs import draw_pairs, limit_pairs
+from wsss_training.losses.ramp import ramp
+from wsss_training.losses.sampling import sample_bilinear
+from wsss_training.losses.tag_loss import scene_means, tag_loss
+from wsss_training.losses.tag_mask import tag_probabilities
+from wsss_training.methods.ema_teacher import EmaTeacher
+from wsss_training.methods.schedule import one_cycle
+from wsss_training.networks.cross_modal import CrossModalNetwork, Projectors
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a network says of a batch.
+
+    Attributes:
+        rows: int64 [R], the points that are in a voxel.
+        features: [M, D3] of voxels.
+        logits: [R, C] of those points.
+        images: of the batch's views; None without an image branch, or without views.
+    """
+
+    rows: torch.Tensor
+    features: torch.Tensor
+    logits: torch.Tensor
+    images: "ImagePrediction | None"
+
+
+@dataclass(frozen=True)
+class ImagePrediction:
+    """What a network says of a batch's views.
+
+    Attributes:
+        features: [V, D2, h, w].
+        logits: [V * h * w, C].
+    """
+
+    features: torch.Tensor
+    logits: torch.Tensor
+
+
+class WSegPC(lightning.LightningModule):
+    """One of the two stages that lead to pseudo-labels.
+
+    Args:
+        network: both branches; the student.
+        config: losses and their variants.
+        stage: schedule of this stage.
+        consistent: whether this stage has the consistency losses (the second one does).
+        class_weights: of each class in the prior's cross-entropy, float32 [C].
+        varying_tags: bool [C], the classes whose tags vary, which the tag loss learns.
+        lovasz_weight: of the Lovasz loss beside the prior's cross-entropy.
+    """
+
+    class_weights: torch.Tensor
+    varying_tags: torch.Tensor
+    thresholds: nn.ModuleDict
+
+    def __init__(
+        self,
+        network: CrossModalNetwork,
+        config: WSegPCConfig,
+        stage: StageConfig,
+        consistent: bool,
+        class_weights: torch.Tensor,
+        varying_tags: torch.Tensor,
+        lovasz_weight: float,
+    ) -> None:
+        super().__init__()
+        self.network, self.teacher = network, EmaTeacher(network)
+        classes = len(class_weights)
+        adaptive = config.threshold == "adaptive"
+        self.thresholds = nn.ModuleDict(
+            {
+                branch: ClassAdaptiveThreshold(classes, config.tau)
+                if adaptive
+                else FixedThreshold(config.tau)
+                for branch in ("points", "images")
+            }
+        )
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.register_buffer("varying_tags", varying_tags, persistent=False)
+        self._config, self._stage, self._lovasz_weight = config, stage, lovasz_weight
+        self._consistent = consistent and config.consistency != "none"
+        self._agreeing = self._compared = 0
+
+    def transfer_batch_to_device(
+        self, batch: Batch | SceneBatch, device: torch.device, _: int
+    ) -> Batch | SceneBatch:
+        """Moves a batch to the device."""
+        return batch.to(device)
+
+    def training_step(self, batch: SceneBatch, _: int) -> torch.Tensor:
+        """The sum of all losses, each with its weight and warm-up (appendix, total loss)."""
+        student = self._predict(self.network, batch.student, batch.views)
+        total = torch.zeros((), device=self.device)
+        for name, weight, loss in self._losses(student, batch):
+            self.log(f"train/{name}", loss, batch_size=len(batch.tags))
+            total = total + weight * ramp(self.global_step, self._config.warm_up) * loss
+        self.log("train/total", total, prog_bar=True, batch_size=len(batch.tags))
+        return total
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Moves the teacher after the student's step."""
+        self.teacher.update(self.network, self._config.momentum)
+
+    def _losses(
+        self, student: Prediction, batch: SceneBatch
+    ) -> Iterator[tuple[str, float, torch.Tensor]]:
+        """Yields name, weight and value of each loss."""
+        yield from self._prior_losses(student, batch)
+        if batch.tagged.any():
+            yield from self._tag_losses(student, batch)
+        if student.images is not None and self.network.projectors is not None:
+            yield from self._guidance_losses(
+                student.features, student.images.features, self.network.projectors, batch
+            )
+        if self._consistent:
+            yield from self._consistency_losses(student, batch)
+
+    def _prior_losses(
+        self, student: Prediction, batch: SceneBatch
+    ) -> Iterator[tuple[str, float, torch.Tensor]]:
+        """``CE(z, prior)`` of both branches; seen and mapped points and cells alone."""
+        weight, points, views = self._config.prior_weight, batch.points, batch.views
+        labels, reliability = points.labels[student.rows], points.weights[student.rows]
+        known = labels != UNKNOWN
+        if known.any():
+            logits, labels = student.logits[known].float(), labels[known]
+            class_weights = self.class_weights[labels]
+            loss = weighted_cross_entropy(logits, labels, reliability[known] * class_weights)
+            yield "prior_points", weight, loss
+            lovasz = lovasz_softmax(logits.softmax(dim=1), labels)
+            yield "lovasz_points", weight * self._lovasz_weight, lovasz
+        cells = views.labels.flatten()
+        known = cells != UNKNOWN
+        if student.images is not None and known.any():
+            labels, reliability = cells[known], views.weights.flatten()[known]
+            class_weights = self.class_weights[labels]
+            loss = weighted_cross_entropy(
+                student.images.logits[known].float(), labels, reliability * class_weights
+            )
+            yield "prior_images", weight, loss
+
+    def _tag_losses(
+        self, student: Prediction, batch: SceneBatch
+    ) -> Iterator[tuple[str, float, torch.Tensor]]:
+        """Tag loss of what the student saw: mixed scenes have the tags of both."""
+        draws = int(batch.draw.max()) + 1
+        tags = scene_means(batch.tags.float(), batch.draw, draws) > 0
+        untagged = scene_means((~batch.tagged).float()[:, None], batch.draw, draws)[:, 0] > 0
+        tagged = ~untagged
+        if not tagged.any():
+            return
+        weight, varying = self._config.tag_weight, self.varying_tags
+        draw = batch.draw[batch.points.scene[student.rows]]
+        means = scene_means(student.logits, draw, draws)
+        yield "tags_points", weight, tag_loss(means[tagged], tags[tagged], varying)
+        if student.images is not None:
+            draw = batch.draw[_scene_of_cells(batch.views)]
+            means = scene_means(student.images.logits, draw, draws)
+            yield "tags_images", weight, tag_loss(means[tagged], tags[tagged], varying)
+
+    def _guidance_losses(
+        self,
+        voxel_features: torch.Tensor,
+        image_features: torch.Tensor,
+        projectors: Projectors,
+        batch: SceneBatch,
+    ) -> Iterator[tuple[str, float, torch.Tensor]]:
+        """Cross-modal guidance, images of points and points of images (CMG)."""
+        views, config = batch.views, self._config
+        voxel = batch.student.of_point[views.pair_point]
+        pairs = torch.nonzero(voxel >= 0)[:, 0]
+        generator = torch.Generator().manual_seed(self.global_step)
+        pairs = pairs[draw_pairs(views.pair_view[pairs], generator)]
+        pairs = pairs[limit_pairs(views.scene[views.pair_view[pairs]], generator)]
+        view = views.pair_view[pairs]
+        size = (views.images.shape[2], views.images.shape[3])
+        pixel = sample_bilinear(image_features, view, views.pair_uv[pairs], size)
+        point = voxel_features[voxel[pairs]].float()
+        scene, guide = views.scene[view], GUIDANCE[config.guidance]
+        weight = config.guidance_weight
+        yield "guide_points", weight, guide(projectors.to_image(point), pixel, scene)
+        weight = weight if config.guide_images else 0.0  # its projector still gets a gradient
+        yield "guide_images", weight, guide(projectors.to_point(pixel), point, scene)
+
+    def _consistency_losses(
+        self, student: Prediction, batch: SceneBatch
+    ) -> Iterator[tuple[str, float, torch.Tensor]]:
+        """Region-point consistency of both branches (RPC)."""
+        config, points, views = self._config, batch.points, batch.views
+        images = student.images if config.consistent_images else None
+        with torch.no_grad():
+            network = cast(CrossModalNetwork, self.teacher.network)
+            teacher = self._predict(network, batch.teacher, None if images is None else views)
+        scene, region = points.scene[teacher.rows], points.region[teacher.rows]
+        labels, keep = self._vote(teacher.logits, scene, region, batch, "points")
+        place = torch.full_like(points.scene, -1)
+        place[teacher.rows] = torch.arange(len(teacher.rows), device=place.device)
+        mine = place[student.rows]
+        both = mine >= 0
+        loss = consistency_loss(student.logits[both], labels[mine[both]], keep[mine[both]])
+        yield "consistency_points", config.consistency_weight, loss
+        if images is not None and teacher.images is not None:
+            region = views.region.flatten()
+            scene = _scene_of_cells(views)
+            labels, keep = self._vote(teacher.images.logits, scene, region, batch, "images")
+            loss = consistency_loss(images.logits, labels, keep)
+            yield "consistency_images", config.consistency_weight, loss
+
+    def _vote(
+        self,
+        logits: torch.Tensor,
+        scene: torch.Tensor,
+        region: torch.Tensor,
+        batch: SceneBatch,
+        branch: str,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The teacher's labels after its regions' votes, and which of them to learn from."""
+        probabilities = tag_probabilities(logits, batch.tags, scene, batch.tagged)
+        if self._config.consistency == "region":
+            probabilities = region_means(probabilities, region)
+        confidence, labels = probabilities.max(dim=1)
+        return labels, self.thresholds[branch](labels, confidence)
+
+    def _predict(
+        self, network: CrossModalNetwork, voxels: Voxels, views: Views | None
+    ) -> Prediction:
+        features, logits = network.forward_points(voxels.coords, voxels.features)
+        rows = torch.nonzero(voxels.of_point >= 0)[:, 0]
+        logits = logits[voxels.of_point[rows]]
+        if network.images is None or views is None or not len(views.images):
+            return Prediction(rows, features, logits, None)
+        image_features, maps = network.forward_images(views.images)
+        images = ImagePrediction(image_features, maps.movedim(1, 3).flatten(0, 2))
+        return Prediction(rows, features, logits, images)
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts counting agreement."""
+        self._agreeing = self._compared = 0
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Counts points of held-back sweeps on which the averaged 3D branch and the prior agree."""
+        network = cast(CrossModalNetwork, self.teacher.network)
+        logits = network.points(batch.coords, batch.features)[batch.voxels]
+        self._agreeing += int((logits.argmax(dim=1) == batch.labels).sum())
+        self._compared += len(batch.labels)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the share of agreeing points."""
+        counts = torch.tensor([self._agreeing, self._compared], device=self.device)
+        agreeing, compared = self.trainer.strategy.reduce(counts, reduce_op="sum").tolist()
+        self.log("held_back/agreement", agreeing / max(compared, 1), prog_bar=True)
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """SGD with a polynomial schedule, as the paper, or AdamW with one cycle."""
+        stage = self._stage
+        parameters = self.network.parameters()
+        schedule: LRScheduler
+        if self._config.optimizer == "sgd":
+            optimizer: Optimizer = SGD(parameters, stage.learning_rate, 0.9, weight_decay=1e-4)
+            schedule = PolynomialLR(optimizer, stage.steps, power=0.9)
+        else:
+            optimizer = AdamW(parameters, stage.learning_rate, weight_decay=0.01)
+            schedule = one_cycle(optimizer, stage.learning_rate, stage.steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def _scene_of_cells(views: Views) -> torch.Tensor:
+    """The scene of each cell of all views, int64 [V * h * w]."""
+    return views.scene.repeat_interleave(views.labels[0].numel() if len(views.labels) else 0)
