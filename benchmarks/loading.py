@@ -1,7 +1,7 @@
 """Measures how fast training sweeps are loaded, and how long the network waits for them.
 
-Prints samples per second of the loader alone, with 1 and 2 workers, read anew, kept for the first
-time and read from the cache; then the share of training steps that is waiting for a batch::
+Prints samples per second of the loader alone, with 1 and 2 workers, read anew each time and read
+from the cache; then the share of training steps that is waiting for a batch::
 
     PYTHONPATH=src python benchmarks/loading.py config/train/kitti.yaml data_root=../shared/data
 """
@@ -24,8 +24,6 @@ from wsss_training.workload import open_workload
 WARM_UP = 5
 """Batches before the clock starts: workers import, open files, and fill their queue."""
 
-CLOUD_CACHE = {"read anew": False, "cache, first time": True, "cache": True}
-
 
 def batches(config: TrainConfig) -> Iterator[Batch]:
     """Loads the batches of a run from its first step on."""
@@ -33,15 +31,20 @@ def batches(config: TrainConfig) -> Iterator[Batch]:
     return iter(loader)  # type: ignore[arg-type]
 
 
+def fill(config: TrainConfig) -> None:
+    """Reads every sweep once, so that the cache has it."""
+    sweeps = open_workload(config).sweeps
+    for index in range(len(sweeps)):
+        sweeps[index]
+
+
 def samples_per_second(config: TrainConfig, first: int) -> float:
     """Loads all batches of a run; the clock starts after ``first`` of them."""
-    source, count = batches(config), 0
+    source = batches(config)
+    for _ in range(first):
+        next(source)
     start = time.perf_counter()
-    for number, _ in enumerate(source):
-        if number + 1 == first:
-            start, count = time.perf_counter(), 0
-            continue
-        count += config.optimization.batch_size
+    count = config.optimization.batch_size * sum(1 for _ in source)
     return count / (time.perf_counter() - start)
 
 
@@ -90,21 +93,23 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         print(f"{'samples per second':<24}{'1 worker':>10}{'2 workers':>11}")
-        for name, is_cached in CLOUD_CACHE.items():
+        for name in ("read anew", "from the cache"):
             row = []
             for workers in (1, 2):
                 config = load_config(arguments.config, arguments.overrides)
                 config.optimization.workers = workers
                 config.optimization.steps = arguments.batches
-                config.cache = f"{folder}/{workers}" if is_cached else None
-                # kept for the first time: each sweep is drawn about once, from the first batch on
+                config.cache = None
+                if name == "from the cache":
+                    config.cache = folder
+                    fill(config)
                 row.append(samples_per_second(config, WARM_UP))
             print(f"{name:<24}{row[0]:>10.1f}{row[1]:>11.1f}", flush=True)
         config = load_config(arguments.config, arguments.overrides)
         config.optimization.steps = arguments.steps + WARM_UP
         for workers in (1, 2):
             config.optimization.workers = workers
-            for cache in (None, f"{folder}/{workers}"):
+            for cache in (None, folder):
                 config.cache = cache
                 seconds, share = waiting(config, training_step(config))
                 how = "read anew" if cache is None else "cache"

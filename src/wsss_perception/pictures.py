@@ -1,6 +1,6 @@
 """Pictures of semantic clouds: over camera images, from above, and both on one page."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -101,19 +101,33 @@ def draw_from_above(
     return np.asarray(picture)
 
 
-def draw_page(frame: Frame, semantic: SemanticCloud, ontology: Ontology) -> Picture:
+def draw_page(
+    frame: Frame,
+    semantic: SemanticCloud,
+    ontology: Ontology,
+    labels_of_view: Callable[[View], NDArray[np.uint8]] | None = None,
+) -> Picture:
     """Draws a frame on one page: its cameras, the view from above, and the classes' shares.
 
     Args:
         frame: the cloud and its views; without views the page has no camera images.
         semantic: the cloud's labels.
         ontology: names and colours of the classes.
+        labels_of_view: labels uint8 [N] to draw over a view instead of the cloud's own.
     """
     palette = ontology.palette()
     rows = []
     for start in range(0, len(frame.views), _CAMERAS_A_ROW):
         views = _fit_row(frame.views[start : start + _CAMERAS_A_ROW])
-        overlays = [draw_overlay(v, frame.cloud, semantic.labels, palette) for v in views]
+        overlays = [
+            draw_overlay(
+                view,
+                frame.cloud,
+                semantic.labels if labels_of_view is None else labels_of_view(view),
+                palette,
+            )
+            for view in views
+        ]
         rows.append([_name_picture(o, v.name) for o, v in zip(overlays, views, strict=True)])
     above = draw_from_above(frame.cloud, semantic.labels, palette)
     legend_width = _PAGE_WIDTH - _VIEW_FROM_ABOVE[0] - 3 * _GAP

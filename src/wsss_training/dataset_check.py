@@ -11,6 +11,7 @@ from wsss_perception.errors import WsssError
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.geometry import transform_points
 from wsss_training.data import Dataset, ImageSource, Sample, scene_of
+from wsss_training.data.tagged_dataset import TaggedDataset
 
 MIN_DEPTH = 1.0
 """Nearer points do not count as in an image without a depth image, metres."""
@@ -48,7 +49,8 @@ class DatasetCheck:
         channels: smallest and largest finite value by channel.
         posed: samples with a pose.
         tagged: samples with scene tags.
-        label_counts: int64 [256], points by label; None where no sample has labels.
+        labelled: samples with labels.
+        label_counts: int64 [256], their points by label.
         cameras: by name.
         in_any_image: share of the points that fall on any image, of each sample with images.
     """
@@ -61,7 +63,8 @@ class DatasetCheck:
     channels: dict[str, tuple[float, float]] = field(default_factory=dict)
     posed: int = 0
     tagged: int = 0
-    label_counts: NDArray[np.int64] | None = None
+    labelled: int = 0
+    label_counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
     cameras: dict[str, CameraCheck] = field(default_factory=dict)
     in_any_image: list[float] = field(default_factory=list)
 
@@ -84,7 +87,15 @@ def check_dataset(dataset: Dataset, indices: Iterable[int]) -> DatasetCheck:
 
 def _add_sample(check: DatasetCheck, sample: Sample) -> None:
     cloud = sample.cloud
-    on_images = [_add_image(check, sample, image) for image in sample.images]
+    seen = [_look_at(image, cloud.xyz) for image in sample.images]  # before anything is counted
+    on_images = [inside for inside, _ in seen]
+    for image, (inside, visible) in zip(sample.images, seen, strict=True):
+        camera = check.cameras.setdefault(image.name, CameraCheck())
+        camera.images[sample.scene] += 1
+        camera.sizes[image.camera.width, image.camera.height] += 1
+        camera.in_image.append(_share(inside))
+        camera.visible.append(visible)
+        camera.delays.append((image.stamp - cloud.stamp) * 1e-9)
     if on_images:
         check.in_any_image.append(_share(np.logical_or.reduce(on_images)))
     check.points.append(len(cloud))
@@ -97,26 +108,23 @@ def _add_sample(check: DatasetCheck, sample: Sample) -> None:
     check.posed += sample.T_world_lidar is not None
     check.tagged += sample.tags is not None
     if sample.labels is not None:
-        counts = np.bincount(sample.labels, minlength=256)
-        check.label_counts = counts if check.label_counts is None else check.label_counts + counts
+        check.labelled += 1
+        check.label_counts += np.bincount(sample.labels, minlength=256)
     check.read[sample.scene] += 1
 
 
-def _add_image(check: DatasetCheck, sample: Sample, image: ImageSource) -> NDArray[np.bool_]:
-    """Counts an image -> which points fall on it, bool [N]."""
-    image.load()  # can it be read?
-    camera = check.cameras.setdefault(image.name, CameraCheck())
-    xyz = sample.cloud.xyz
+def _look_at(image: ImageSource, xyz: NDArray[np.float32]) -> tuple[NDArray[np.bool_], float]:
+    """Which points fall on an image, bool [N], and the share that its camera sees.
+
+    Raises:
+        DatasetError: the image, or its depth, cannot be read.
+    """
+    image.load()
     with np.errstate(invalid="ignore", over="ignore"):
         points = transform_points(image.T_camera_lidar, xyz.astype(np.float64))
     nearest = {} if image.depth is not None else {"min_depth": MIN_DEPTH}
     _, inside = image.camera.project(points, **nearest)
-    camera.images[sample.scene] += 1
-    camera.sizes[image.camera.width, image.camera.height] += 1
-    camera.in_image.append(_share(inside))
-    camera.visible.append(len(image.visible_points(xyz)[0]) / max(len(xyz), 1))
-    camera.delays.append((image.stamp - sample.cloud.stamp) * 1e-9)
-    return inside
+    return inside, len(image.visible_points(xyz)[0]) / max(len(xyz), 1)
 
 
 def _share(mask: NDArray[np.bool_]) -> float:
@@ -146,9 +154,12 @@ def describe(check: DatasetCheck, dataset: Dataset) -> list[str]:
     if check.in_any_image:
         lines.append(f"any camera: {np.mean(check.in_any_image):.1%} of the points in an image")
     ontology = dataset.ontology
-    if check.label_counts is not None and ontology is not None:
+    if check.tagged:
+        lines.append(f"scene tags: {check.tagged} of {read}")
+    if check.labelled and ontology is not None:
         total = max(int(check.label_counts.sum()), 1)
-        lines.append(f"labelled: {1 - check.label_counts[UNKNOWN] / total:.1%} of the points")
+        known = 1 - check.label_counts[UNKNOWN] / total
+        lines.append(f"labels: {check.labelled} of {read}; of their points {known:.1%} labelled")
         counts = check.label_counts[: len(ontology)]
         shares = (f"{ontology.classes[c]} {counts[c] / total:.2%}" for c in np.argsort(-counts))
         lines.append(f"classes: {', '.join(shares)}")
@@ -161,26 +172,39 @@ def warnings(check: DatasetCheck, dataset: Dataset) -> list[str]:
     repeated = [name for name, count in Counter(dataset.sample_ids).items() if count > 1]
     if repeated:
         found.append(f"sample ids that are not unique: {', '.join(repeated[:5])}")
-    if not check.scenes:
-        found.append("no samples; are the root and the options right?")
     read = check.read.total()
     if not read:
         return found
     if not check.cameras:
         found.append("no images: no 2D teacher can help; are the image folders there?")
-    if check.label_counts is None:
-        found.append("no 3D labels: it cannot be scored on, nor tags derived from it")
+    if check.labelled < read:
+        found.append(f"{read - check.labelled} samples without 3D labels: they cannot be scored on")
     if check.posed < read:
         found.append(f"{read - check.posed} samples without a pose: they cannot be joined")
-    for name, camera in check.cameras.items():
-        lacking = sum(check.read[scene] - count for scene, count in camera.images.items())
-        if lacking > 0:
-            found.append(f"{name}: {lacking} samples of its scenes without its image")
-        if len(camera.sizes) > 1:
-            found.append(f"{name}: images of {len(camera.sizes)} sizes")
-        if not any(camera.in_image):
-            found.append(f"{name}: no point falls on its images: is the calibration right?")
+    if isinstance(dataset, TaggedDataset) and check.tagged < read:
+        found.append(f"{read - check.tagged} samples of scenes that the tags lack: see check-tags")
+    if check.invalid:
+        share = check.invalid / max(sum(check.points), 1)
+        found.append(f"{share:.1%} of the points are not finite: they stay unlabelled")
+    if min(check.points) == 0:
+        found.append(f"{check.points.count(0)} samples without points")
+    found += [
+        line for name, camera in check.cameras.items() for line in _doubts(name, camera, check)
+    ]
     low, high = check.channels.get("intensity", (0.0, 1.0))
     if low < 0 or high > 1:
         found.append(f"intensity from {low:.3g} to {high:.3g}, not 0..1: scale it")
+    return found
+
+
+def _doubts(name: str, camera: CameraCheck, check: DatasetCheck) -> list[str]:
+    """What is strange about a camera's images."""
+    found = []
+    lacking = sum(check.read[scene] - count for scene, count in camera.images.items())
+    if lacking > 0:
+        found.append(f"{name}: {lacking} samples of its scenes without its image")
+    if len(camera.sizes) > 1:
+        found.append(f"{name}: images of {len(camera.sizes)} sizes")
+    if not any(camera.in_image):
+        found.append(f"{name}: no point falls on its images: is the calibration right?")
     return found

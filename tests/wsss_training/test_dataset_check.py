@@ -6,8 +6,17 @@ from PIL import Image
 
 from wsss_perception.frame import UNKNOWN, PointCloud
 from wsss_training.data import Dataset, open_dataset
+from wsss_training.data.tagged_dataset import TaggedDataset
 from wsss_training.dataset_check import check_dataset, describe, warnings
-from wsss_training.dataset_pictures import draw_sample, spread
+from wsss_training.dataset_pictures import (
+    _bands,
+    _distance,
+    _edges,
+    _place,
+    draw_sample,
+    spread,
+)
+from wsss_training.tags import SceneTags
 
 
 class Changed:
@@ -40,7 +49,11 @@ def test_check_counts_what_there_is(dataset):
     assert (camera.images, camera.sizes) == ({"00": 3}, {(160, 80): 3})
     assert camera.delays == [0.0] * 3
     text = "\n".join(describe(check, dataset))
-    for part in ("1 scenes, 6 samples; 3 read", "intensity 0.2 to 0.6", "labelled: 100.0%"):
+    for part in (
+        "1 scenes, 6 samples; 3 read",
+        "intensity 0.2 to 0.6",
+        "of their points 100.0% labelled",
+    ):
         assert part in text
 
 
@@ -77,11 +90,40 @@ def test_warnings_name_what_is_missing(dataset):
 
     bare = Changed(dataset, strip)
     text = "\n".join(warnings(check_dataset(bare, range(2)), bare))
-    for part in ("no images", "no 3D labels", "2 samples without a pose", "not 0..1"):
+    for part in (
+        "no images",
+        "2 samples without 3D labels",
+        "2 samples without a pose",
+        "not 0..1",
+    ):
         assert part in text
-    empty = Changed(dataset, strip)
-    empty.sample_ids = []
-    assert "no samples" in warnings(check_dataset(empty, []), empty)[0]
+
+
+def test_warnings_name_untagged_scenes_and_invalid_points(dataset):
+    def spoil(sample):
+        xyz = sample.cloud.xyz.copy()
+        xyz[:300] = np.nan
+        return replace(sample, cloud=PointCloud(xyz))
+
+    tags = SceneTags(dataset.ontology, {"01": frozenset({"car"})})
+    tagged = TaggedDataset(Changed(dataset, spoil), tags)
+    found = warnings(check_dataset(tagged, range(2)), tagged)
+    assert "2 samples of scenes that the tags lack: see check-tags" in found
+    assert "10.0% of the points are not finite: they stay unlabelled" in found
+    tagged.tags = SceneTags(dataset.ontology, {"00": frozenset({"car"})})
+    check = check_dataset(tagged, range(2))
+    assert "scene tags: 2 of 2" in describe(check, tagged)
+
+
+def test_sample_that_fails_half_way_is_not_counted_at_all(dataset):
+    def spoil(sample):
+        (image,) = sample.images
+        missing = replace(image, name="b", path=image.path.with_name("absent.png"))
+        return replace(sample, images=(image, missing))
+
+    check = check_dataset(Changed(dataset, spoil), range(2))
+    assert len(check.failures) == 2
+    assert (check.cameras, check.points, check.in_any_image) == ({}, [], [])
 
 
 def test_images_that_some_samples_lack_are_counted_within_their_scenes(dataset):
@@ -123,17 +165,27 @@ def test_pictures_are_by_distance_and_by_class(dataset, tmp_path):
     assert len(draw_sample(unlabelled, None, tmp_path)) == 1
 
 
-def test_near_and_far_points_differ_in_colour_and_invalid_ones_have_none(dataset):
-    from wsss_training.dataset_pictures import _distances
-
-    xyz = np.float32([[1, 0, 0], [0, 1, 0], [40, 0, 0], [np.nan, 0, 0]])
-    bands = _distances(replace(dataset[0], cloud=PointCloud(xyz)))
+def test_near_and_far_points_differ_in_colour_and_invalid_ones_have_none():
+    distance = np.array([1, 1.01, 40, np.nan])
+    bands = _bands(distance, _edges(distance))
     assert bands[0] == bands[1] < bands[2] < UNKNOWN == bands[3]
+
+
+def test_distance_over_an_image_is_from_its_camera(dataset, tmp_path):
+    (image,) = dataset[0].images
+    beside = image.T_camera_lidar.copy()
+    beside[2, 3] -= 30  # a camera 30 m ahead
+    moved = replace(dataset[0], images=(replace(image, T_camera_lidar=beside),))
+    view = moved.images[0].load()
+    np.testing.assert_allclose(_place(view), [30, 0, 0], atol=1e-9)
+    expected = np.linalg.norm(moved.cloud.xyz - [30, 0, 0], axis=1)
+    np.testing.assert_allclose(_distance(moved, _place(view)), expected, rtol=1e-5)
+    assert draw_sample(moved, None, tmp_path)[0].exists()
 
 
 def test_views_are_spread_over_the_images(dataset):
     (image,) = dataset[0].images
     many = tuple(replace(image, stamp=number) for number in range(11))
     assert [chosen.stamp for chosen in spread(many, 3)] == [0, 5, 10]
-    assert spread((image,), 6) == (image,)
-    assert spread((), 6) == ()
+    assert spread((image,), 6) == [image]
+    assert spread((), 6) == []

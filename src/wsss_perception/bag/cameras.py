@@ -18,6 +18,7 @@ from wsss_perception.frame import PointCloud, View
 from wsss_perception.geometry import Camera, Matrix
 from wsss_perception.messages import camera_info, image
 from wsss_perception.messages.common import stamp_to_ns
+from wsss_perception.progress import tracked
 
 TOLERANCE_NS = 50_000_000
 """Farthest an image's stamp may be from the cloud's."""
@@ -71,7 +72,7 @@ class _Camera:
         frame_id: optical frame, to look up in TF.
         rectification: [4, 4], from the optical frame to that of the images.
         T_camera_lidar: extrinsics of the calibration file; None for those of TF.
-        times: int64 [images, 2], stamp and receive time of each image in nanoseconds.
+        times: int64 [images, 2], stamp and receive time of each image in nanoseconds, by stamp.
     """
 
     name: str
@@ -161,27 +162,34 @@ class BagCameras:
         if match is not None:
             place = match.T_camera_lidar
             return _Camera(name, images.topic, match.camera, "", np.eye(4), place, times)
+        return self._of_info(images, name, times)
+
+    def _of_info(self, images: Connection, name: str, times: NDArray[np.int64]) -> _Camera | None:
+        """Describes a camera by the first camera_info that can be used."""
         infos = self._bag.on_topic(f"{_namespace(images)}/camera_info")
-        message = next(self._bag.messages(infos), None)
-        if message is None:
-            self._warn(name, "no camera_info beside its images, and no calibration file names it")
-            return None
         is_rectified = "/image_rect" in images.topic
-        try:
-            info = self._bag.deserialize(message)
-            turn = camera_info.rectification(info) if is_rectified else np.eye(4)
-            camera = camera_info.decode(info, is_rectified)
-        except MessageError as error:
-            self._warn(name, str(error))
-            return None
-        frame = info.header.frame_id.lstrip("/")
-        return _Camera(name, images.topic, camera, frame, turn, None, times)
+        reason = "no camera_info beside its images, and no calibration file names it"
+        for number, message in enumerate(self._bag.messages(infos)):
+            try:
+                info = self._bag.deserialize(message)
+                turn = camera_info.rectification(info) if is_rectified else np.eye(4)
+                camera = camera_info.decode(info, is_rectified)
+            except MessageError as error:
+                reason = reason if number else str(error)
+                continue
+            frame = info.header.frame_id.lstrip("/")
+            return _Camera(name, images.topic, camera, frame, turn, None, times)
+        self._warn(name, reason)
+        return None
 
     def _nearest(self, camera: _Camera, stamp: int, frame_id: str) -> NearestImage | None:
-        distances = np.abs(camera.times[:, 0] - stamp)
-        if not distances.size or distances.min() > TOLERANCE_NS:
+        after = int(np.searchsorted(camera.times[:, 0], stamp))
+        around = camera.times[max(after - 1, 0) : after + 1].tolist()
+        if not around:
             return None
-        taken, received = camera.times[distances.argmin()].tolist()
+        taken, received = min(around, key=lambda time: abs(time[0] - stamp))
+        if abs(taken - stamp) > TOLERANCE_NS:
+            return None
         pose = camera.T_camera_lidar
         if pose is None:
             assert self._transforms is not None
@@ -213,7 +221,8 @@ class BagCameras:
         """Returns stamp and receive time of all images of each topic, int64 [images, 2]."""
         times: dict[str, list[tuple[int, int]]] = {topic: [] for topic in topics}
         connections = [c for topic in topics for c in self._bag.on_topic(topic)]
-        for message in self._bag.messages(connections):
+        total = sum(connection.msgcount for connection in connections)
+        for message in tracked(self._bag.messages(connections), "images looked at", total):
             try:
                 stamp = stamp_to_ns(self._bag.deserialize(message).header.stamp)
             except MessageError as error:
@@ -223,7 +232,8 @@ class BagCameras:
             else:
                 times[message.connection.topic].append((stamp, message.received))
         return {
-            topic: np.array(pairs, dtype=np.int64).reshape(-1, 2) for topic, pairs in times.items()
+            topic: np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+            for topic, pairs in times.items()
         }
 
     def _warn(self, camera: str, reason: str) -> None:
@@ -233,16 +243,24 @@ class BagCameras:
 
 
 def _image_topics(bag: Bag) -> dict[str, Connection]:
-    """Returns one topic of images for each namespace, raw ones before compressed ones."""
+    """Returns one topic of images for each namespace: with messages, rather raw than compressed."""
     connections = [
         *sorted(bag.of_type("sensor_msgs/msg/Image"), key=lambda c: c.topic),
         *sorted(bag.of_type("sensor_msgs/msg/CompressedImage"), key=lambda c: c.topic),
     ]
-    topics: dict[str, Connection] = {}
+    found: dict[str, dict[str, Connection]] = {}
     for connection in connections:
-        if "depth" not in connection.topic.lower():
-            topics.setdefault(_namespace(connection), connection)
-    return topics
+        if connection.msgcount and "depth" not in connection.topic.lower():
+            found.setdefault(_namespace(connection), {})[connection.topic] = connection
+    for name, (chosen, *others) in found.items():
+        if others:
+            _log.warning(
+                "camera '%s': its images are those of %s, not of %s",
+                name.lstrip("/"),
+                chosen,
+                ", ".join(others),
+            )
+    return {name: next(iter(topics.values())) for name, topics in found.items()}
 
 
 def _namespace(images: Connection) -> str:

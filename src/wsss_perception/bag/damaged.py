@@ -1,6 +1,5 @@
 """A bag up to where it is damaged: of a recording that was cut short, what was recorded."""
 
-import re
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -8,14 +7,12 @@ from tempfile import TemporaryDirectory
 
 from rosbags.interfaces import Connection
 
-from wsss_perception.bag.reader import Bag, Message, open_bag, open_storage
-from wsss_perception.bag.salvage import check_length, salvage
+from wsss_perception.bag.reader import Bag, Message, open_bag, open_storage, storage_files
+from wsss_perception.bag.salvage import is_damaged, salvage
 from wsss_perception.errors import BagError
 
 SALVAGED = ".salvaged-"
 """Begins the names of folders of copies."""
-
-_SUFFIXES = (".mcap", ".db3")
 
 
 class BagUpToDamage(Bag):
@@ -35,11 +32,24 @@ class BagUpToDamage(Bag):
         start: int | None = None,
         stop: int | None = None,
     ) -> Iterator[Message]:
-        """Yields messages as ``Bag.messages`` does, but ends at damage."""
+        """Yields messages as ``Bag.messages`` does, but ends at damage.
+
+        Fewer messages than the bag says it has are damage too.
+        """
+        count = 0
         try:
-            yield from super().messages(connections, start, stop)
+            for message in super().messages(connections, start, stop):
+                count += 1
+                yield message
         except BagError as error:
             self.damage = self.damage or str(error)
+        chosen = self.connections if connections is None else connections
+        expected = sum(connection.msgcount for connection in chosen)
+        if (start, stop) == (None, None) and count < expected:
+            topics = ", ".join(sorted({connection.topic for connection in chosen}))
+            self.damage = self.damage or (
+                f"{self.path}: has {count} of the {expected} messages recorded on {topics}"
+            )
 
 
 @contextmanager
@@ -56,9 +66,8 @@ def open_up_to_damage(path: str | Path, scratch: str | Path) -> Iterator[BagUpTo
     """
     path, damage = Path(path), None
     with ExitStack() as stack:
-        files = _storage_files(path)
+        files = storage_files(path)
         try:
-            check_length(files)
             bag = stack.enter_context(open_bag(path))
         except BagError as error:
             if not files:
@@ -77,16 +86,8 @@ def open_up_to_damage(path: str | Path, scratch: str | Path) -> Iterator[BagUpTo
 def _readable(file: Path, folder: Path) -> Path | None:
     """Returns a storage file, or the copy of what can be read of it; None if nothing can."""
     try:
-        check_length([file])
         with open_bag(file):
             return file
     except BagError:
         copy = folder / file.name
-        return copy if salvage(file, copy) else None
-
-
-def _storage_files(path: Path) -> list[Path]:
-    """Returns the files of a bag in the order they were recorded."""
-    files = path.iterdir() if path.is_dir() else [path]
-    found = [file for file in files if file.suffix in _SUFFIXES and file.is_file()]
-    return sorted(found, key=lambda file: [int(number) for number in re.findall(r"\d+", file.stem)])
+        return copy if is_damaged(file) and salvage(file, copy) else None

@@ -1,5 +1,6 @@
 """Reading a rosbag2 of any storage; every failure of the storage is a BagError."""
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,10 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
+from wsss_perception.bag.salvage import check_whole
 from wsss_perception.errors import BagError, MessageError
 
+_SUFFIXES = (".mcap", ".db3")
 _RECOVERY = (
     "if its recording was cut short, 'ros2 bag reindex' (or 'mcap recover') may save it; "
     "otherwise copy it again"
@@ -51,6 +54,11 @@ class Bag:
     def of_type(self, msgtype: str) -> list[Connection]:
         """Returns the connections of a message type, such as ``sensor_msgs/msg/Image``."""
         return [c for c in self.connections if c.msgtype == msgtype]
+
+    def recorded(self, msgtype: str) -> list[Connection]:
+        """Returns the connections of a message type that have messages; all if none has any."""
+        connections = self.of_type(msgtype)
+        return [c for c in connections if c.msgcount] or connections
 
     def on_topic(self, topic: str) -> list[Connection]:
         """Returns the connections of a topic."""
@@ -115,8 +123,20 @@ def open_bag(path: str | Path) -> Iterator[Bag]:
         raise BagError(f"{path}: a ROS 1 bag; convert it first: rosbags-convert --src {path}")
     if path.is_dir() and not (path / "metadata.yaml").exists():
         raise BagError(f"{path}: has no metadata.yaml, so it is not a whole rosbag2; {_RECOVERY}")
+    for file in storage_files(path):
+        try:
+            check_whole(file)
+        except (OSError, BagError) as error:
+            raise BagError(f"{path}: damaged: {error}; {_RECOVERY}") from error
     with open_storage(path, [path]) as bag:
         yield bag
+
+
+def storage_files(path: Path) -> list[Path]:
+    """Returns the files of a bag in the order they were recorded."""
+    files = path.iterdir() if path.is_dir() else [path]
+    found = [file for file in files if file.suffix in _SUFFIXES and file.is_file()]
+    return sorted(found, key=lambda file: [int(number) for number in re.findall(r"\d+", file.stem)])
 
 
 @contextmanager

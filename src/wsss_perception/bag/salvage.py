@@ -1,20 +1,24 @@
 """Makes a whole storage file of what can be read of a damaged one."""
 
 import os
+import shutil
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
+from zlib import crc32
 
 from wsss_perception.errors import BagError
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SQLITE = b"SQLite format 3\0"
+_SIDES = ("-wal", "-journal")
 _PREFIX = struct.Struct("<BQ")  # operation and length of what follows
+_END = struct.Struct("<BQQQI8s")  # prefix, summary's offset, its index's, its checksum, magic
 _FOOTER, _CHUNK, _MESSAGE_INDEX, _CHUNK_INDEX, _STATISTICS, _DATA_END = 2, 6, 7, 8, 11, 15
 _PRIVATE = 0x80
 """Operations from here on are other programs' own, and are passed over."""
@@ -22,21 +26,71 @@ _PRIVATE = 0x80
 _BLOCK = 1 << 24
 
 
-def check_length(files: Iterable[Path]) -> None:
-    """Checks sqlite3 files that lack their last pages, which readers take for zeros.
+def check_whole(file: Path) -> None:
+    """Checks an sqlite3 file for damage that readers do not see.
 
     Raises:
-        BagError: a file is shorter than it says.
+        BagError: it lacks its last pages, which they take for zeros, or what its recorder had not
+            moved from a ``-wal`` or ``-journal`` file when it was killed.
     """
-    for file in files:
-        with file.open("rb") as stream:
-            header = stream.read(100)
-        if not header.startswith(_SQLITE) or header[24:28] != header[92:96]:
-            continue  # where these differ, the length is not known
+    if file.suffix != ".db3":
+        return
+    with file.open("rb") as stream:
+        header = stream.read(100)
+    if not header.startswith(_SQLITE):
+        return
+    for left in _beside(file):
+        raise BagError(
+            f"{file.name} lacks messages that its recorder left in {left.name}; this moves them "
+            f"there: sqlite3 {file} 'PRAGMA journal_mode = DELETE'"
+        )
+    if header[24:28] == header[92:96]:  # where these differ, the length is not known
         page = int.from_bytes(header[16:18], "big")
         length = int.from_bytes(header[28:32], "big") * (65536 if page == 1 else page)
         if file.stat().st_size < length:
-            raise BagError(f"{file}: has {file.stat().st_size} of its {length} bytes")
+            raise BagError(f"{file.name} has {file.stat().st_size} of its {length} bytes")
+
+
+def is_damaged(file: Path) -> bool:
+    """Tells whether a file that cannot be opened is an mcap or sqlite3 file that is damaged.
+
+    If not, no copy of it can be opened either: it is of another kind, or the reader is at fault.
+    """
+    if not os.access(file, os.R_OK):
+        return False
+    try:
+        check_whole(file)
+    except BagError:
+        return True
+    with file.open("rb") as stream:
+        if stream.read(len(_MAGIC)) == _MAGIC:
+            return not _has_end(stream)
+        stream.seek(0)
+        if stream.read(len(_SQLITE)) != _SQLITE:
+            return False
+    try:
+        with closing(_connect(file)) as database:
+            _look_through(database)
+    except sqlite3.OperationalError:
+        return False  # the tables are not those of a bag
+    except sqlite3.DatabaseError:
+        return True
+    return False
+
+
+def _has_end(file: BinaryIO) -> bool:
+    """Tells whether an mcap file ends with a footer whose summary is whole."""
+    size = os.fstat(file.fileno()).st_size
+    start = size - _END.size
+    if start < len(_MAGIC):
+        return False
+    file.seek(start)
+    operation, length, summary, _, crc, magic = _END.unpack(file.read(_END.size))
+    if (operation, length, magic) != (_FOOTER, 20, _MAGIC) or summary > start:
+        return False
+    file.seek(summary or start)
+    content = file.read(size - file.tell() - 4 - len(_MAGIC))
+    return not crc or crc32(content) == crc
 
 
 def salvage(source: Path, target: Path) -> bool:
@@ -52,6 +106,13 @@ def salvage(source: Path, target: Path) -> bool:
     Raises:
         BagError: the copy cannot be written.
     """
+    free = shutil.disk_usage(target.parent).free
+    needed = sum(file.stat().st_size for file in (source, *_beside(source)))
+    if needed > free:
+        raise BagError(
+            f"{source}: is damaged; a copy of what can be read needs up to {needed / 1e9:.1f} GB, "
+            f"and {target.parent} has {free / 1e9:.1f} GB left; make room there"
+        )
     try:
         if source.suffix == ".mcap":
             return _salvage_mcap(source, target)
@@ -155,9 +216,50 @@ def _record(operation: int, content: bytes) -> bytes:
 
 
 def _salvage_sqlite(source: Path, target: Path) -> bool:
+    """Copies a file with what its recorder left beside it; if pages are missing, its tables."""
+    if not _beside(source):
+        return _copy_tables(source, target)
+    copy = target.with_name(f"with-journal-{target.name}")
+    for suffix in ("", *_SIDES):
+        side = source.with_name(source.name + suffix)
+        if side.exists():
+            shutil.copyfile(side, copy.with_name(copy.name + suffix))
+    try:
+        with closing(sqlite3.connect(copy)) as database:
+            database.execute("PRAGMA journal_mode = DELETE")  # this moves them into the file
+            _look_through(database)
+        check_whole(copy)
+    except (sqlite3.DatabaseError, BagError):
+        return _copy_tables(copy, target)
+    copy.rename(target)
+    return True
+
+
+def _beside(file: Path) -> list[Path]:
+    """Returns the files beside an sqlite3 file in which its recorder left something."""
+    sides = (file.with_name(file.name + suffix) for suffix in _SIDES)
+    return [side for side in sides if side.exists() and any(_first_bytes(side))]
+
+
+def _first_bytes(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(8)  # a journal that has been used up may stay, with zeros here
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    """Opens an sqlite3 file as it lies, without writing beside it."""
+    return sqlite3.connect(f"file:{quote(os.path.abspath(file))}?immutable=1", uri=True)
+
+
+def _look_through(database: sqlite3.Connection) -> None:
+    """Looks at what a reader does; raises sqlite3.DatabaseError where the pages are wrong."""
+    database.execute("SELECT count(topic_id) FROM messages").fetchone()
+    database.execute("SELECT * FROM topics").fetchall()
+
+
+def _copy_tables(source: Path, target: Path) -> bool:
     """Copies the tables, each up to the first row that cannot be read."""
-    uri = f"file:{quote(os.path.abspath(source))}?immutable=1"
-    with closing(sqlite3.connect(uri, uri=True)) as old, closing(sqlite3.connect(target)) as new:
+    with closing(_connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.execute("PRAGMA writable_schema = ON")  # or a file without its last pages is refused
         new.execute("PRAGMA synchronous = OFF")
         schema = list(_rows(old, "SELECT type, name, sql FROM sqlite_master"))

@@ -95,14 +95,16 @@ def segment_bag(
 
 
 def choose_points(bag: Bag, topic: str | None) -> Connection:
-    """Returns the connection of the clouds to segment.
+    """Returns the connection of the clouds to segment; by default of the only topic that has any.
 
     Raises:
         BagError: there is no PointCloud2 topic, not the one asked for, or several.
     """
-    found = {c.topic: c for c in bag.of_type(POINT_CLOUD)}
-    if topic is not None and topic in found:
-        return found[topic]
+    if topic is not None:
+        for connection in bag.of_type(POINT_CLOUD):
+            if connection.topic == topic:
+                return connection
+    found = {c.topic: c for c in bag.recorded(POINT_CLOUD)}
     if not found:
         topics = sorted({f"{c.topic} ({c.msgtype})" for c in bag.connections})
         raise BagError(

@@ -12,10 +12,11 @@ from wsss_perception.errors import GeometryError, MessageError
 from wsss_perception.geometry import Matrix, TransformTree
 from wsss_perception.messages import transform
 from wsss_perception.messages.common import stamp_to_ns
+from wsss_perception.progress import tracked
 
 ODOMETRY = "nav_msgs/msg/Odometry"
 
-_FIXED_FRAMES = ("odom", "map", "world")
+FIXED_FRAMES = ("odom", "map", "world")
 _log = logging.getLogger(__name__)
 
 
@@ -34,13 +35,15 @@ class BagTransforms:
         self.tree = TransformTree()
         self._warned: set[str] = set()
         for topic, is_static in (("/tf_static", True), ("/tf", False)):
-            for message in bag.messages(bag.on_topic(topic)):
+            connections = bag.on_topic(topic)
+            total = sum(connection.msgcount for connection in connections)
+            for message in tracked(bag.messages(connections), f"messages of {topic}", total):
                 try:
                     transform.add_to_tree(self.tree, bag.deserialize(message), is_static)
                 except (GeometryError, MessageError) as error:
                     self._warn(topic, str(error))
         known = self.tree.frames
-        self.fixed = next((frame for frame in _FIXED_FRAMES if frame in known), None)
+        self.fixed = next((frame for frame in FIXED_FRAMES if frame in known), None)
 
     def pose(self, frame: str, stamp: int) -> Matrix | None:
         """Returns T_fixed_frame at a stamp in nanoseconds; None where it is not known."""
@@ -96,7 +99,7 @@ class BagTransforms:
 
     def _add_odometry(self, message: Any, vehicle: str) -> str:
         """Adds a pose of the vehicle's topmost frame; returns the frame that it is in."""
-        parent = message.header.frame_id.lstrip("/") or _FIXED_FRAMES[0]
+        parent = message.header.frame_id.lstrip("/") or FIXED_FRAMES[0]
         child = message.child_frame_id.lstrip("/")
         stamp = stamp_to_ns(message.header.stamp)
         T_child_vehicle = np.eye(4)

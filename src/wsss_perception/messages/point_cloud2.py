@@ -118,6 +118,30 @@ def decode(
     return PointCloud(xyz, decoded, stamp_to_ns(header.stamp), header.frame_id)
 
 
+def coarse_channels(message: Any) -> set[str]:
+    """Names the channels whose values ``decode`` would round away, as those of epoch seconds.
+
+    These are the ones that float32 rounds by more than 0.001, and by more than a thousandth of the
+    range that they have in this cloud.
+
+    Args:
+        message: the PointCloud2, of rclpy or rosbags.
+
+    Raises:
+        MessageError: as of ``decode``.
+    """
+    layout, coarse = _layout(message), set()
+    for name, field in _channel_fields(layout).items():
+        if len(layout) and field.dtype.itemsize >= 4 and field.dtype != np.float32:
+            values = layout.values(field).astype(np.float64)
+            values = values[np.abs(values) < np.finfo(np.float32).max]  # finite in either
+            if values.size:
+                error = np.abs(values.astype(np.float32) - values).max()
+                if error > 1e-3 * max(values.max() - values.min(), 1.0):
+                    coarse.add(name)
+    return coarse
+
+
 def encode_semantic(message: Any, semantic: SemanticCloud, palette: NDArray[np.uint8]) -> Any:
     """Adds the result to the cloud it was computed from.
 

@@ -98,7 +98,8 @@ def _describe(counts: "ImportCounts") -> str:
         parts.append(f"{len(counts.present)} scenes were there already and are left as they are")
     left_out = {
         "invalid points": counts.invalid_points,
-        "damaged clouds": counts.damaged_clouds,
+        "damaged or unlike clouds": counts.damaged_clouds,
+        "clouds without a valid point": counts.empty_clouds,
         "damaged images": counts.damaged_images,
     }
     parts += [f"{count} {what} left out" for what, count in left_out.items() if count]

@@ -24,7 +24,8 @@ from wsss_perception.errors import DatasetError, GeometryError
 from wsss_perception.geometry import Matrix, TransformTree, invert
 from wsss_perception.messages import camera_info, image, point_cloud2, transform
 from wsss_perception.progress import Progress
-from wsss_training.data import DATASETS, Dataset, ImageSource, Sample, open_dataset
+from wsss_training.commands.dataset_arguments import add_dataset_arguments, open_named_dataset
+from wsss_training.data import Dataset, ImageSource, Sample, scene_of
 
 CALIBRATION_FILE = "calibration.yaml"
 POINTS_TOPIC = "/points"
@@ -37,13 +38,9 @@ _log = logging.getLogger(__name__)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("output", type=Path, metavar="OUT", help="folder of the new bag")
-    parser.add_argument("--dataset", required=True, choices=sorted(DATASETS), help="its reader")
-    parser.add_argument("--root", required=True, type=Path, help="folder of the dataset")
+    add_dataset_arguments(parser)
     parser.add_argument(
-        "--sequences",
-        dest="sequence",
-        metavar="NN",
-        help="the log to write, where the dataset has several",
+        "--scene", metavar="NAME", help="the log to write, where the dataset has several"
     )
     parser.add_argument("--storage", default="mcap", choices=sorted(STORAGES), help="default: mcap")
     parser.add_argument(
@@ -58,11 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
         DatasetError: the dataset cannot be read, or holds several logs.
         BagError: the bag exists, or cannot be written.
     """
-    dataset = open_dataset(arguments.dataset, arguments.root)
+    dataset = open_named_dataset(arguments, labels=False)
     clouds = make_bag(
         dataset,
         arguments.output,
-        arguments.sequence,
+        arguments.scene,
         arguments.storage,
         arguments.compress_images,
     )
@@ -72,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
 def make_bag(
     dataset: Dataset,
     output: str | Path,
-    sequence: str | None = None,
+    scene: str | None = None,
     storage: str = "mcap",
     compress_images: bool = False,
 ) -> int:
@@ -81,7 +78,7 @@ def make_bag(
     Args:
         dataset: its samples, in the order they were taken.
         output: folder of the new bag.
-        sequence: the log to write; by default the only one there is.
+        scene: the log to write; by default the only one there is.
         storage: ``mcap`` or ``sqlite3``.
         compress_images: write the images as JPEG.
 
@@ -92,7 +89,7 @@ def make_bag(
         DatasetError: no such log, several to choose from, or a sample that cannot be read.
         BagError: the bag exists, or cannot be written.
     """
-    index = _choose_log(dataset, sequence)
+    index = _choose_log(dataset, scene)
     typestore = get_typestore(Stores.ROS2_JAZZY)
     with BagWriter(output, storage, typestore) as writer:
         cameras = _extrinsics(dataset, index)
@@ -205,15 +202,15 @@ def optical_frame(camera: str) -> str:
     return f"{camera}_optical"
 
 
-def _choose_log(dataset: Dataset, sequence: str | None) -> list[int]:
+def _choose_log(dataset: Dataset, scene: str | None) -> list[int]:
     """Returns the indices of a log's samples."""
-    scenes = [sample_id.rpartition("/")[0] for sample_id in dataset.sample_ids]
+    scenes = [scene_of(sample_id) for sample_id in dataset.sample_ids]
     names = ", ".join(dict.fromkeys(scenes)) or "none"
-    if sequence is None and len(set(scenes)) > 1:
-        raise DatasetError(f"a bag holds one log: name one with --sequences; there are: {names}")
-    index = [i for i, scene in enumerate(scenes) if sequence in (None, scene)]
+    if scene is None and len(set(scenes)) > 1:
+        raise DatasetError(f"a bag holds one log: name one with --scene; there are: {names}")
+    index = [i for i, name in enumerate(scenes) if scene in (None, name)]
     if not index:
-        raise DatasetError(f"no log '{sequence}'; there are: {names}")
+        raise DatasetError(f"no log '{scene}'; there are: {names}")
     return index
 
 

@@ -7,12 +7,13 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
+
+from wsss_training.files import write_whole
 
 Arrays = dict[str, NDArray]
 State = list[Any]
@@ -72,14 +73,9 @@ class ArrayCache:
         return arrays
 
     def _write(self, path: Path, content: bytes) -> None:
-        scratch = path.with_name(f".{path.name}.{uuid4().hex}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                scratch.write_bytes(content)
-                scratch.replace(path)
-            finally:
-                scratch.unlink(missing_ok=True)
+            write_whole(path, content)
         except OSError as error:
             if self._can_write:
                 _log.warning("%s: nothing more is cached: %s", path, error.strerror or error)
@@ -96,7 +92,7 @@ def _state(path: Path) -> State:
     """What tells whether a file has changed: path, size and time of modification in ns."""
     try:
         status = path.stat()
-    except FileNotFoundError:
+    except OSError:  # missing, or not to be looked at: what it is computed by will say so
         return [os.path.abspath(path), None, None]
     return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
 

@@ -16,7 +16,8 @@ LIDAR_FRAME = "velodyne"
 
 def subfolders(folder: Path, pattern: str = "*") -> list[str]:
     """Names of a folder's subfolders that match a glob pattern, sorted."""
-    return sorted(path.name for path in folder.glob(pattern) if path.is_dir())
+    names = (path.name for path in folder.glob(pattern) if path.is_dir())
+    return sorted(name for name in names if not name.startswith("."))
 
 
 def numbered_stems(folder: Path, suffix: str) -> list[str]:
@@ -80,7 +81,7 @@ def read_calibration(path: Path) -> dict[str, NDArray[np.float64]]:
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: calibration cannot be read: {error}") from error
+        raise DatasetError(f"{path}: calibration cannot be read: {error}; copy it again") from error
     for line in lines:
         key, colon, numbers = line.partition(":")
         try:
@@ -170,4 +171,4 @@ def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}; copy it again") from error

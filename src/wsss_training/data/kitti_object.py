@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wsss_perception.errors import DatasetError
 from wsss_training.data.kitti_files import (
     calibration_entry,
     numbered_stems,
@@ -15,6 +16,8 @@ from wsss_training.data.kitti_files import (
 )
 from wsss_training.data.sample import ImageSource, Sample
 
+CAMERA = "image_2"
+
 STAMP_STEP_NS = 1_000_000_000
 """Between made-up stamps: the sweeps are of many drives and their times are not published."""
 
@@ -24,14 +27,18 @@ class KittiObject:
 
     Args:
         root: the folder that holds ``training``.
+        cameras: ``["image_2"]``, the default, or ``[]`` for no images.
 
     Raises:
-        DatasetError: there are no sweeps.
+        DatasetError: there are no sweeps, or no such camera.
     """
 
     ontology = None
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path, cameras: list[str] | None = None) -> None:
+        if cameras not in (None, [], [CAMERA]):
+            raise DatasetError(f"{root}: no camera {cameras}; the one there is: {CAMERA}")
+        self._has_images = cameras != []
         self._folder = Path(root) / "training"
         self.sample_ids = [
             f"{stem}/{stem}" for stem in numbered_stems(self._folder / "velodyne", ".bin")
@@ -49,8 +56,9 @@ class KittiObject:
         stem = self.sample_ids[index].partition("/")[0]
         stamp = int(stem) * STAMP_STEP_NS
         path = self._folder / "velodyne" / f"{stem}.bin"
-        images = (self._image(stem, stamp),)
-        return Sample(self.sample_ids[index], stem, read_sweep(path, stamp), images, files=(path,))
+        images = (self._image(stem, stamp),) if self._has_images else ()
+        files = (path, self._folder / "calib" / f"{stem}.txt")
+        return Sample(self.sample_ids[index], stem, read_sweep(path, stamp), images, files=files)
 
     def _image(self, stem: str, stamp: int) -> ImageSource:
         path = self._folder / "calib" / f"{stem}.txt"
@@ -60,8 +68,8 @@ class KittiObject:
         R_rect = calibration_entry(entries, "R0_rect", (3, 3), path)
         T_rectified_camera = rigid_transform(R_rect, np.zeros(3), f"{path}: 'R0_rect'")
         return rectified_image(
-            "image_2",
-            self._folder / "image_2" / f"{stem}.png",
+            CAMERA,
+            self._folder / CAMERA / f"{stem}.png",
             projection_entry(entries, "P2", path),
             T_rectified_camera @ T_camera_lidar,
             stamp,

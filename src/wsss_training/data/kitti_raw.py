@@ -76,7 +76,7 @@ class KittiRaw:
         there = {path.name: path for path in sorted(Path(root).glob("*/*_drive_*_sync"))}
         if not there:
             raise DatasetError(f"{root}: no <date>/<date>_drive_<n>_sync folders in it")
-        names = list(there) if drives is None else drives
+        names = list(there) if drives is None else list(dict.fromkeys(drives))
         for name in names:
             if name not in there:
                 raise DatasetError(f"{root}: no drive '{name}'; there are: {', '.join(there)}")
@@ -102,8 +102,19 @@ class KittiRaw:
             read_sweep(path, _stamp(drive.stamps, stem, folder)),
             _images(drive, stem),
             _pose(drive, stem),
-            files=(path,),
+            files=(path, *_side_files(drive, stem)),
         )
+
+
+def _side_files(drive: _Drive, stem: str) -> list[Path]:
+    """What places a sweep and its images: calibration, timestamps, and the OXTS packet."""
+    day, sensors = drive.folder.parent, ("velodyne_points", *drive.image_stamps)
+    names = ("calib_cam_to_cam.txt", "calib_velo_to_cam.txt", "calib_imu_to_velo.txt")
+    return [
+        *(day / name for name in names),
+        *(drive.folder / sensor / "timestamps.txt" for sensor in sensors),
+        drive.folder / "oxts" / "data" / f"{stem}.txt",
+    ]
 
 
 def _open_drive(folder: Path, cameras: list[str] | None) -> _Drive:

@@ -114,7 +114,7 @@ class NuScenes:
             tuple(self._image(reading, T_world_lidar) for reading in images),
             T_world_lidar,
             labels,
-            files=tuple(self._root / file for file in files),
+            files=(*(self._root / file for file in files), *self._index.files),
         )
 
     def _sweep(self, sample: int, reading: Reading) -> LabelledCloud:

@@ -54,6 +54,7 @@ class TableIndex:
     Attributes:
         scenes: names in the order of their table.
         cameras: channels.
+        files: the tables that it is made of.
 
     Raises:
         DatasetError: a table is missing or damaged, or tables do not fit together.
@@ -61,11 +62,11 @@ class TableIndex:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        inputs = [folder / f"{name}.json" for name in TABLES]
+        self.files = tuple(folder / f"{name}.json" for name in TABLES)
         place = hashlib.sha256(os.path.abspath(folder).encode()).hexdigest()[:16]
         cache = ArrayCache(user_cache() / "nuscenes", VERSION)
         try:
-            self._arrays = cache.get(place, inputs, lambda: join_tables(folder))
+            self._arrays = cache.get(place, self.files, lambda: join_tables(folder))
         except OSError as error:
             raise DatasetError(
                 f"{error.filename}: cannot be read: {error.strerror}; unpack nuScenes' metadata of "

@@ -135,7 +135,8 @@ class Sample:
         T_world_lidar: pose [4, 4] of the LiDAR in the log's fixed frame; None if unknown.
         labels: uint8 [N] in the dataset's ontology, UNKNOWN where unlabelled; None without labels.
         tags: bool [C], which classes of the tags' ontology occur in the scene; None if untagged.
-        files: what cloud and labels were read from, to know when they have changed.
+        files: what cloud, labels, poses and calibration were read from, to know when that has
+            changed; not the images.
     """
 
     sample_id: str
@@ -177,7 +178,7 @@ def read_image_size(path: Path) -> tuple[int, int]:
         with Image.open(path) as image:
             return image.size
     except OSError as error:
-        raise DatasetError(f"{path}: image cannot be read: {error}") from error
+        raise DatasetError(f"{path}: image cannot be read: {error}; copy it again") from error
 
 
 def _read_pixels(path: Path, mode: str | None = None) -> NDArray:
@@ -185,4 +186,4 @@ def _read_pixels(path: Path, mode: str | None = None) -> NDArray:
         with Image.open(path) as image:
             return np.asarray(image if mode is None else image.convert(mode))
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damage
-        raise DatasetError(f"{path}: image cannot be read: {error}") from error
+        raise DatasetError(f"{path}: image cannot be read: {error}; copy it again") from error

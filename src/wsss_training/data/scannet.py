@@ -11,6 +11,7 @@ from wsss_perception.errors import DatasetError
 from wsss_perception.frame import PointCloud
 from wsss_perception.geometry import Matrix
 from wsss_perception.ontology import load_ontology
+from wsss_perception.progress import tracked
 from wsss_training.data.array_cache import ArrayCache, user_cache
 from wsss_training.data.fused_cloud import VERSION, fuse_images
 from wsss_training.data.ply import read_ply
@@ -27,6 +28,9 @@ from wsss_training.data.scannet_labels import LABEL_MAP, read_nyu40
 from wsss_training.data.view_choice import draw_views
 
 WORLD_FRAME = "world"
+
+MAX_FUSED = 500
+"""Most frames that a cloud is fused of, spread over the video; a frame takes about 0.1 s."""
 
 _COLORS = ("red", "green", "blue")
 _NORMALS = ("normal_x", "normal_y", "normal_z")
@@ -45,7 +49,7 @@ class ScanNet:
     The cloud is in the scene's world frame (metres; z is up in the published scenes), and
     ``T_world_lidar`` is the identity. Its channels are ``red``, ``green`` and ``blue`` (0..255),
     and ``normal_x``, ``normal_y`` and ``normal_z`` (length 1; 0 at vertices without faces).
-    A scene without a mesh gets a cloud fused from all its depth images, once, kept in the user's
+    A scene without a mesh gets a cloud fused from its depth images, once, kept in the user's
     cache; labels belong to a mesh, and a fused cloud has none.
 
     The images are frames of the scene's video, all of one camera named ``color``, with depth.
@@ -56,8 +60,8 @@ class ScanNet:
             ``scannetv2-labels.combined.tsv``.
         scenes: names such as ``scene0000_00``; all that are there by default.
         scene_list: a file with the name of a scene a line, instead of ``scenes``.
-        every: takes one in so many of the frames that are there, in their order; the numbers in
-            their names do not count: 1 takes all of a video that was thinned when exported.
+        every: takes frames whose numbers are at least so far apart; of a video that was thinned
+            when it was exported that is every frame.
         views: takes so many of those with a known pose, the middle ones of as many equal parts
             of the video; all by default.
         cameras: ``["color"]``, the default, or ``[]`` for no images.
@@ -114,14 +118,15 @@ class ScanNet:
             cloud = _mesh_cloud(scene.mesh)
             labels, label_files = self._labels(scene.folder, len(cloud))
             files = (scene.mesh, *label_files)
+        images, pose_files = self._images(scene.folder) if self._has_images else ((), ())
         return Sample(
             self.sample_ids[index],
             scene.folder.name,
             cloud,
-            self._images(scene.folder) if self._has_images else (),
+            images,
             np.eye(4),
             labels,
-            files=files,
+            files=(*files, *pose_files),
         )
 
     def _labels(
@@ -133,16 +138,19 @@ class ScanNet:
         raw, files = found
         return self.ontology.labels_from_raw(raw, str(files[0])), files
 
-    def _images(self, folder: Path) -> tuple[ImageSource, ...]:
+    def _images(self, folder: Path) -> tuple[tuple[ImageSource, ...], tuple[Path, ...]]:
+        """The images, and the files that tell where their cameras were."""
         frames = _thin(find_frames(folder), self._every)
         if not frames:
-            return ()
+            return (), ()
         calibration, posed = read_calibration(folder), self._read_known_poses(folder, frames)
-        chosen = draw_views(len(posed), self._views)
-        return tuple(calibration.image(*posed[number]) for number in chosen)
+        chosen = [posed[number] for number in draw_views(len(posed), self._views)]
+        files = (*calibration.files, *(frame.pose for frame, _ in chosen))
+        return tuple(calibration.images(chosen)), files
 
     def _fused_cloud(self, folder: Path) -> tuple[PointCloud, tuple[Path, ...]]:
         frames = find_frames(folder)
+        frames = [frames[number] for number in draw_views(len(frames), MAX_FUSED)]
         if not frames:
             raise DatasetError(
                 f"{folder}: has neither {folder.name}_vh_clean_2.ply nor images with depth and "
@@ -153,8 +161,8 @@ class ScanNet:
         colors = [frame.color for frame in frames]
 
         def fuse() -> dict[str, NDArray]:
-            images = (calibration.image(*frame) for frame in self._read_known_poses(folder, frames))
-            return fuse_images(images)
+            posed = self._read_known_poses(folder, frames)
+            return fuse_images(tracked(calibration.images(posed), "frames fused", len(posed)))
 
         inputs = [*calibration.files, *files, *colors]
         arrays = self._cache.get(f"{folder.name}/fused", inputs, fuse)

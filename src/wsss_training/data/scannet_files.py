@@ -1,6 +1,6 @@
 """The files of an exported ScanNet scene: its video's frames, poses and calibration."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -49,23 +49,40 @@ class Calibration:
     T_sensor_depth: Matrix
     files: tuple[Path, ...]
 
-    def image(self, frame: VideoFrame, T_world_sensor: Matrix) -> ImageSource:
-        """Describes a frame's colour image, with its depth image, for a cloud in world axes.
+    def images(self, posed: Sequence[tuple[VideoFrame, Matrix]]) -> Iterator[ImageSource]:
+        """Describes frames' colour images, with their depth images, for a cloud in world axes.
+
+        The images are taken to have the size of the first one, which each is held to when it is
+        loaded.
+
+        Args:
+            posed: frames of one video, and the pose T_world_sensor [4, 4] of each.
 
         Raises:
             DatasetError: an image cannot be read, or its size does not fit the intrinsics.
         """
+        if not posed:
+            return
+        first, _ = posed[0]
+        color = camera_of_size(self.color, read_image_size(first.color), first.color)
+        depth = camera_of_size(self.depth, read_image_size(first.depth), first.depth)
+        for frame, T_world_sensor in posed:
+            yield self._image(frame, T_world_sensor, color, depth)
+
+    def _image(
+        self, frame: VideoFrame, T_world_sensor: Matrix, color: Camera, depth_camera: Camera
+    ) -> ImageSource:
         T_color_depth = invert(self.T_sensor_color) @ self.T_sensor_depth
         same_place = np.allclose(T_color_depth, np.eye(4), atol=1e-6)
         depth = DepthSource(
             frame.depth,
-            camera_of_size(self.depth, read_image_size(frame.depth), frame.depth),
+            depth_camera,
             T_camera_depth=None if same_place else T_color_depth,
         )
         return ImageSource(
             CAMERA,
             frame.color,
-            camera_of_size(self.color, read_image_size(frame.color), frame.color),
+            color,
             invert(T_world_sensor @ self.T_sensor_color),
             round(frame.number * 1e9 / FRAMES_PER_SECOND),
             depth,
@@ -80,7 +97,8 @@ def find_scenes(root: Path) -> dict[str, Path]:
     """
     folders = [path for part in ("scans", "scans_test") for path in root.glob(f"{part}/*")]
     scenes: dict[str, Path] = {}
-    for path in sorted((path for path in folders if path.is_dir()), key=lambda path: path.name):
+    folders = [path for path in folders if path.is_dir() and not path.name.startswith(".")]
+    for path in sorted(folders, key=lambda path: path.name):
         if path.name in scenes:
             raise DatasetError(f"{path}: the scene is at {scenes[path.name]} as well; remove one")
         scenes[path.name] = path

@@ -125,8 +125,7 @@ class SemanticKitti:
             ]
             cloud, labels = accumulate_sweeps(parts)
         files = [path for _, _, paths in sweeps for path in paths]
-        if self._sweeps > 1:
-            files += [sequence.folder / name for name in ("poses.txt", "calib.txt", "times.txt")]
+        files += [sequence.folder / name for name in ("calib.txt", "poses.txt", "times.txt")]
         return Sample(
             self.sample_ids[index],
             scene,
@@ -191,7 +190,7 @@ def _choose_sequences(folder: Path, sequences: list[str] | None, split: str | No
     if not folder.is_dir():
         raise DatasetError(f"{folder}: no such folder; root must hold 'sequences'")
     if split is None:
-        return subfolders(folder) if sequences is None else sequences
+        return subfolders(folder) if sequences is None else list(dict.fromkeys(sequences))
     if sequences is not None:
         raise DatasetError(f"{folder}: give either 'split' or 'sequences', not both")
     if split not in SPLITS:

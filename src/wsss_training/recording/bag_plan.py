@@ -1,5 +1,6 @@
 """What to import of a bag: its sweeps, where they were, which images go with them, its scenes."""
 
+import hashlib
 import logging
 from collections import Counter
 from dataclasses import dataclass
@@ -10,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.bag import Bag, BagCameras, BagTransforms, NearestImage
-from wsss_perception.bag.segment import POINT_CLOUD, choose_points
-from wsss_perception.errors import BagError, MessageError
-from wsss_perception.frame import PointCloud
+from wsss_perception.bag.segment import choose_points
+from wsss_perception.bag.transforms import FIXED_FRAMES
+from wsss_perception.errors import BagError, ConfigError
 from wsss_perception.geometry import Matrix
-from wsss_perception.messages import point_cloud2
-from wsss_perception.progress import Progress
+from wsss_training.recording.clouds import scan_clouds
 from wsss_training.recording.plan import cut, keep_apart, travelled
 from wsss_training.recording.scene import POINTS_FOLDER
-
-MAX_WARNINGS = 5
-"""What is left out is named so many times; then it is only counted."""
 
 _log = logging.getLogger(__name__)
 
@@ -78,23 +75,6 @@ class PlannedScene:
     first: int
 
 
-@dataclass(frozen=True)
-class _Clouds:
-    """The usable clouds of a bag.
-
-    Attributes:
-        times: int64 [N, 2], stamp and receive time, by stamp, each stamp once.
-        frame_id: LiDAR frame of all.
-        channels: of all, with their numbers of columns.
-        damaged: how many others there are.
-    """
-
-    times: NDArray[np.int64]
-    frame_id: str
-    channels: dict[str, int]
-    damaged: int
-
-
 class BagPlan:
     """What is to be imported of a bag. It keeps stamps and transforms, no points or pixels.
 
@@ -108,6 +88,7 @@ class BagPlan:
         frame_id: LiDAR frame.
         channels: of the clouds, with their numbers of columns.
         damaged_clouds: clouds that cannot be used.
+        empty_clouds: others that have no finite point.
         damaged_images: images that cannot even be deserialized.
         scenes: to import.
         folders: of the cameras' images, by camera.
@@ -119,15 +100,17 @@ class BagPlan:
 
     def __init__(self, bag: Bag, name: str, settings: ImportSettings) -> None:
         self.points = choose_points(bag, settings.points).topic
-        clouds = _scan_clouds(bag, self.points)
+        clouds = scan_clouds(bag, self.points)
         self.frame_id, self.channels = clouds.frame_id, clouds.channels
-        self.damaged_clouds = clouds.damaged
+        self.damaged_clouds, self.empty_clouds = clouds.damaged, clouds.empty
         self._transforms = BagTransforms(bag)
         stamps = clouds.times[:, 0]
         self._odometry = self._transforms.add_odometry(bag, self.frame_id, stamps.tolist())
+        self._calibration = calibration_digest(settings.calibration)
         self._cameras = BagCameras(bag, settings.calibration, self._transforms)
         self.damaged_images = self._cameras.damaged
         self.folders = _camera_folders(bag, self._cameras.names)
+        self._warn_of_missing_poses(bag, stamps)
         kept = clouds.times[keep_apart(stamps, round(settings.min_interval * 1e9))]
         parts = self._cut(bag, kept, settings)
         self._seen: Counter[str] = Counter()
@@ -159,10 +142,23 @@ class BagPlan:
         fixed = self._transforms.fixed
         return {
             "points": self.points,
+            "calibration": self._calibration,
             "channels": self.channels,
             "cameras": dict(zip(self.folders.values(), self._cameras.topics, strict=True)),
             "poses": self._odometry or (fixed and f"/tf, in '{fixed}'"),
         }
+
+    def _warn_of_missing_poses(self, bag: Bag, stamps: NDArray[np.int64]) -> None:
+        if any(self._transforms.pose(self.frame_id, stamp) is not None for stamp in stamps):
+            return
+        _log.warning(
+            "%s: no poses, nor the motion between cloud and image: TF does not place '%s' in %s "
+            "at the clouds' stamps; its frames: %s",
+            bag.path,
+            self.frame_id,
+            " or ".join(FIXED_FRAMES),
+            ", ".join(sorted(self._transforms.tree.frames)) or "none",
+        )
 
     def _cut(self, bag: Bag, clouds: NDArray[np.int64], settings: ImportSettings) -> list[slice]:
         if settings.scene_metres is None:
@@ -184,47 +180,18 @@ class BagPlan:
         return PlannedScene(name, clouds, min([scene.first, *(i.received for i in images)]))
 
 
-def _scan_clouds(bag: Bag, topic: str) -> _Clouds:
-    """Decodes all clouds of a topic to learn which can be used."""
-    connections = [c for c in bag.of_type(POINT_CLOUD) if c.topic == topic]
-    times: dict[int, int] = {}
-    kind: tuple[str, dict[str, int]] | None = None
-    damaged, last = 0, ""
-    with Progress("clouds looked at", sum(c.msgcount for c in connections)) as progress:
-        for message in bag.messages(connections):
-            try:
-                cloud = point_cloud2.decode(bag.deserialize(message))
-                kind = kind or _kind(cloud)
-                _check_alike(cloud, kind, times)
-                times[cloud.stamp] = message.received
-            except MessageError as error:
-                damaged, last = damaged + 1, str(error)
-                if damaged <= MAX_WARNINGS:
-                    _log.warning("left out: %s", error)
-            progress.step()
-    if kind is None:
-        reason = last or getattr(bag, "damage", None) or "there are none"
-        raise BagError(f"{bag.path}: none of its clouds on {topic} can be used: {reason}")
-    return _Clouds(np.array(sorted(times.items()), dtype=np.int64), *kind, damaged)
+def calibration_digest(path: str | Path | None) -> str | None:
+    """Returns what tells a calibration file from others.
 
-
-def _kind(cloud: PointCloud) -> tuple[str, dict[str, int]]:
-    channels = {name: 1 if v.ndim == 1 else v.shape[1] for name, v in cloud.channels.items()}
-    return cloud.frame_id.lstrip("/"), channels
-
-
-def _check_alike(
-    cloud: PointCloud, kind: tuple[str, dict[str, int]], times: dict[int, int]
-) -> None:
-    """Raises MessageError for a cloud that cannot stand beside the others."""
-    frame_id, channels = _kind(cloud)
-    if (frame_id, channels) != kind:
-        raise MessageError(
-            f"cloud of {cloud.stamp} ns: is in frame '{frame_id}' with the fields "
-            f"{list(channels)}, the first one in '{kind[0]}' with {list(kind[1])}"
-        )
-    if cloud.stamp in times:
-        raise MessageError(f"cloud of {cloud.stamp} ns: has the stamp of another one")
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    if path is None:
+        return None
+    try:
+        return f"sha256 {hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
 
 
 def _camera_folders(bag: Bag, cameras: list[str]) -> dict[str, str]:

@@ -34,7 +34,8 @@ calibrations may stand side by side, and scenes be moved or removed. frames.json
 Intrinsics are those of the calibration file (``wsss_perception.calibration``), distortion
 included. ``T_camera_lidar`` maps the sweep's points to the optical frame (z forward) as the image
 was taken, so that it may hold the motion between the two stamps. Intensities are 0..1. Poses map
-to a frame that is fixed over the scene. Two sweeps may name the same image.
+to a frame that is fixed over the scene. Two sweeps may name the same image. A sweep has at least
+one point, and only points that are finite.
 """
 
 import io
@@ -126,8 +127,8 @@ def read_points(folder: Path, scene: Scene, sweep: Sweep) -> PointCloud:
     """
     path, columns = points_path(folder, sweep), 3 + sum(scene.channels.values())
     try:
-        content = path.read_bytes()
-        values = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+        stream = io.BytesIO(path.read_bytes())
+        values = np.lib.format.read_array(stream, allow_pickle=False)
     except Exception as error:  # a damaged header makes numpy stumble in many ways
         raise DatasetError(
             f"{path}: cannot be read: {error}; remove the scene and import it anew"
@@ -137,6 +138,9 @@ def read_points(folder: Path, scene: Scene, sweep: Sweep) -> PointCloud:
             f"{path}: is {values.dtype} {list(values.shape)}; {SCENE_FILE} says float32 "
             f"[N, {columns}]: x, y, z, {', '.join(scene.channels) or 'no channels'}"
         )
+    wrong = _find_wrong(values, len(stream.read()))
+    if wrong is not None:
+        raise DatasetError(f"{path}: {wrong}; write it anew, or take the sweep out of {SCENE_FILE}")
     channels, start = {}, 3
     for name, count in scene.channels.items():
         column = values[:, start : start + count]
@@ -144,6 +148,16 @@ def read_points(folder: Path, scene: Scene, sweep: Sweep) -> PointCloud:
         start += count
     xyz = np.ascontiguousarray(values[:, :3])
     return PointCloud(xyz, channels, sweep.stamp, scene.frame_id)
+
+
+def _find_wrong(values: NDArray[np.float32], bytes_left: int) -> str | None:
+    """Says what is wrong with an array of points [N, 3 + channels] and the bytes after it."""
+    if bytes_left:
+        return f"has {bytes_left} bytes after its array"
+    if not len(values):
+        return "has no points"
+    invalid = len(values) - int(np.isfinite(values[:, :3]).all(axis=1).sum())
+    return f"{invalid} of its {len(values)} points are not finite" if invalid else None
 
 
 class SceneWriter:
@@ -168,7 +182,8 @@ class SceneWriter:
         Raises:
             OSError: the file cannot be written.
         """
-        columns = [cloud.xyz, *(v.reshape(len(cloud), -1) for v in cloud.channels.values())]
+        channels = (v if v.ndim == 2 else v[:, None] for v in cloud.channels.values())
+        columns = [cloud.xyz, *channels]
         is_valid = np.isfinite(cloud.xyz).all(axis=1)
         values: NDArray[np.float32] = np.concatenate(columns, axis=1)[is_valid]
         stream = io.BytesIO()

@@ -3,9 +3,7 @@
 Memory holds the messages' stamps and the transforms of a bag, and one message at a time.
 """
 
-import hashlib
 import logging
-import shutil
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,18 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from wsss_perception.bag import BagUpToDamage, Message, open_up_to_damage
-from wsss_perception.bag.damaged import SALVAGED
-from wsss_perception.errors import BagError, ConfigError, DatasetError, MessageError
+from wsss_perception.errors import BagError, MessageError
 from wsss_perception.messages.common import stamp_to_ns
 from wsss_perception.progress import Progress
-from wsss_training.recording.bag_plan import MAX_WARNINGS, BagPlan, ImportSettings, PlannedScene
-from wsss_training.recording.files import (
-    RECORDING_FILE,
-    read_recording,
-    read_scene,
-    write_recording,
+from wsss_training.recording.bag_plan import (
+    BagPlan,
+    ImportSettings,
+    PlannedScene,
+    calibration_digest,
 )
+from wsss_training.recording.clouds import MAX_WARNINGS
+from wsss_training.recording.files import read_scene
+from wsss_training.recording.folder import ImportFolder, import_into
 from wsss_training.recording.open_scene import OpenScene
+
+SHARED_SETTINGS = ("intensity_scale", "scene_seconds", "scene_metres", "min_interval")
+"""What all bags of a recording are imported with; topics and calibrations are their own."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class ImportCounts:
         invalid_points: dropped, as they were not finite.
         images: written, by camera.
         damaged_clouds: left out.
+        empty_clouds: left out, as they have no finite point.
         damaged_images: left out.
         damage: what is wrong with the bag, beyond which nothing was read; None for a whole one.
     """
@@ -52,6 +55,7 @@ class ImportCounts:
     invalid_points: int = 0
     images: Counter[str] = field(default_factory=Counter)
     damaged_clouds: int = 0
+    empty_clouds: int = 0
     damaged_images: int = 0
     damage: str | None = None
 
@@ -59,10 +63,11 @@ class ImportCounts:
 def import_bags(
     bags: Sequence[str | Path], root: str | Path, settings: ImportSettings
 ) -> Iterator[tuple[str, ImportCounts]]:
-    """Imports bags into a recording, new or made with the same settings.
+    """Imports bags into a recording, new or made with the same SHARED_SETTINGS.
 
     Scenes appear whole. Those that are there already are left as they are, so that an import that
-    was killed goes on, and bags may be added later. One import at a time may write to a folder.
+    was killed goes on, and bags may be added later, also with other topics or cameras. One import
+    at a time may write to a folder.
 
     Args:
         bags: rosbag2 folders or files.
@@ -75,7 +80,8 @@ def import_bags(
     Raises:
         BagError: a bag is not there or has no usable cloud, two have one name, or a scene that is
             there already is of another bag.
-        ConfigError: the calibration file cannot be used, or ``root`` was made otherwise.
+        ConfigError: the calibration file cannot be used, ``root`` was made otherwise, or another
+            import writes to it.
         OSError: the recording cannot be written.
     """
     root = Path(root)
@@ -85,16 +91,18 @@ def import_bags(
     for path in paths.values():
         if not path.exists():
             raise BagError(f"{path}: no such bag; give the folder that 'ros2 bag record' wrote")
-    made = _settings_to_dict(settings)
-    sources = _open_recording(root, made)
-    for left in root.glob(f"{SALVAGED}*"):  # by an import that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    for name, path in paths.items():
-        with open_up_to_damage(path, root) as bag:
-            plan = BagPlan(bag, name, settings)
-            sources[name] = {"bag": str(path.absolute()), **plan.description()}
-            write_recording(root, {"settings": made, "sources": sources})
-            yield name, _BagImport(bag, plan, root, settings.intensity_scale).run()
+    shared = {key: getattr(settings, key) for key in SHARED_SETTINGS}
+    calibration_digest(settings.calibration)
+    with import_into(root):
+        folder = ImportFolder(root, shared)
+        for name, path in paths.items():
+            with open_up_to_damage(path, root) as bag:
+                plan = BagPlan(bag, name, settings)
+                source = {"bag": str(path.absolute()), **plan.description()}
+                folder.check(name, source)
+                job = _BagImport(bag, plan, root, settings.intensity_scale)
+                folder.add(name, source)
+                yield name, job.run()
 
 
 def _bag_name(path: Path) -> str:
@@ -102,61 +110,28 @@ def _bag_name(path: Path) -> str:
     return (path.name if path.is_dir() else path.stem).lstrip(".")
 
 
-def _settings_to_dict(settings: ImportSettings) -> dict[str, Any]:
-    values = dict(vars(settings))
-    if settings.calibration is not None:
-        try:
-            content = Path(settings.calibration).read_bytes()
-        except OSError as error:
-            raise ConfigError(f"{settings.calibration}: cannot be read: {error}") from error
-        values["calibration"] = f"sha256 {hashlib.sha256(content).hexdigest()}"
-    return values
-
-
-def _open_recording(root: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """Makes the folder, or checks that it was made with the same settings; returns its sources."""
-    if not (root / RECORDING_FILE).exists():
-        if root.exists() and any(root.iterdir()):
-            raise ConfigError(f"{root}: is not empty and no recording; choose another folder")
-        root.mkdir(parents=True, exist_ok=True)
-        write_recording(root, {"settings": settings, "sources": {}})
-        return {}
-    try:
-        there = read_recording(root)
-    except DatasetError as error:
-        raise ConfigError(str(error)) from error
-    made = there.get("settings")
-    if not isinstance(made, dict):
-        raise ConfigError(f"{root}: is not of an import; choose another folder")
-    other = [
-        f"{key} {made.get(key)}, not {value}"
-        for key, value in settings.items()
-        if made.get(key) != value
-    ]
-    if other:
-        raise ConfigError(
-            f"{root}: was imported with other settings: {'; '.join(other)}: use them again, or "
-            "another folder"
-        )
-    return dict(there.get("sources") or {})
-
-
 class _BagImport:
-    """Writes the planned scenes of a bag that are not there yet."""
+    """Writes the planned scenes of a bag that are not there yet.
+
+    Raises:
+        BagError: a scene that is there already is of another bag.
+    """
 
     def __init__(self, bag: BagUpToDamage, plan: BagPlan, root: Path, scale: float) -> None:
         self._bag, self._plan, self._root, self._scale = bag, plan, root, scale
         self._counts = ImportCounts(
-            damaged_clouds=plan.damaged_clouds, damaged_images=plan.damaged_images
+            damaged_clouds=plan.damaged_clouds,
+            empty_clouds=plan.empty_clouds,
+            damaged_images=plan.damaged_images,
         )
+        self._missing = [scene for scene in plan.scenes if not self._is_there(scene)]
         self._open: list[OpenScene] = []
 
     def run(self) -> ImportCounts:
         """Writes the scenes and returns what became of the bag."""
-        missing = [scene for scene in self._plan.scenes if not self._is_there(scene)]
         try:
-            if missing:
-                self._stream(missing)
+            if self._missing:
+                self._stream(self._missing)
             for scene in list(self._open):  # damage cut them
                 self._finish(scene)
         finally:

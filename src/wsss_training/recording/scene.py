@@ -159,10 +159,17 @@ def _sweep(entry: Any, cameras: dict[str, Camera], transforms: _Transforms, wher
         file = _folder_name(_entry(image, "file", str, at), f"{at}: file")
         rows = _entry(image, "T_camera_lidar", list, at)
         T_camera_lidar = transforms.read(rows, f"{at}: T_camera_lidar")
-        images[name] = SceneImage(file, _entry(image, "stamp", int, at), T_camera_lidar)
+        images[name] = SceneImage(file, _stamp(image, at), T_camera_lidar)
     rows = _entry(entry, "T_world_lidar", (list, type(None)), where)
     pose = None if rows is None else transforms.read(rows, f"{where}: T_world_lidar")
-    return Sweep(_entry(entry, "stamp", int, where), pose, images)
+    return Sweep(_stamp(entry, where), pose, images)
+
+
+def _stamp(entry: Any, where: str) -> int:
+    stamp: int = _entry(entry, "stamp", int, where)
+    if not -(2**63) <= stamp < 2**63:
+        raise DatasetError(f"{where}: stamp {stamp} is not one of 64 bits, in nanoseconds")
+    return stamp
 
 
 def _camera(entry: Any, where: str) -> Camera:
@@ -177,6 +184,10 @@ def _camera(entry: Any, where: str) -> Camera:
 def _channels(data: Any) -> dict[str, int]:
     channels: dict[str, int] = _entry(data, "channels", dict, "the file")
     for name, columns in channels.items():
+        if name in ("x", "y", "z"):
+            raise DatasetError(
+                f"channel '{name}': x, y and z come first by themselves; name the others only"
+            )
         if type(columns) is not int or columns < 1:
             raise DatasetError(f"channel '{name}': {columns!r} is not its number of columns")
     return channels

@@ -21,6 +21,7 @@ from PIL import Image
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import Ontology
+from wsss_training.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,7 @@ def write_teacher_maps(maps: CompleteMaps, root: str | Path, relative_image_path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for suffix, content in files.items():
-            target = path.with_suffix(suffix)
-            scratch = target.with_name(target.name + ".part")
-            scratch.write_bytes(content)
-            scratch.replace(target)
+            write_whole(path.with_suffix(suffix), content)
     except OSError as error:
         raise DatasetError(f"{path}: its teacher maps cannot be written: {error}") from error
 

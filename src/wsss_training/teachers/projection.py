@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
 from wsss_training.data.sample import ImageSource, Sample
 from wsss_training.teachers.precomputed import TeacherMaps
@@ -31,6 +32,8 @@ def project_teacher(
     confidence = np.zeros(len(sample.cloud), dtype=np.float32)
     for image in sample.images:
         maps = teacher(image.path)
+        for values in (maps.labels, maps.confidence):
+            _check_shape(values, image)
         index, uv = image.visible_points(sample.cloud.xyz)
         found = mapping[_sample_nearest(maps.labels, uv, image)]
         scores = _sample_nearest(maps.confidence, uv, image)
@@ -38,6 +41,17 @@ def project_teacher(
         labels[index[better]] = found[better]
         confidence[index[better]] = scores[better]
     return labels, confidence
+
+
+def _check_shape(values: NDArray, image: ImageSource) -> None:
+    """Raises DatasetError unless a map has the image's shape, at any resolution."""
+    height, width = values.shape
+    expected = width * image.camera.height / image.camera.width
+    if abs(height - expected) > 1.5:  # sizes are rounded
+        raise DatasetError(
+            f"{image.path}: has {image.camera.width}x{image.camera.height} pixels, but one of its "
+            f"teacher maps {width}x{height}; maps must be of the whole image, not of a part of it"
+        )
 
 
 def _sample_nearest(values: NDArray, uv: NDArray[np.float64], image: ImageSource) -> NDArray:

@@ -152,7 +152,7 @@ def test_a_log_without_poses_has_no_tf(tmp_path):
 
 def test_a_log_must_be_chosen_from_several(tmp_path):
     log = Log(tmp_path, count=2, scenes=("a", "b"))
-    with pytest.raises(DatasetError, match="name one with --sequences; there are: a, b"):
+    with pytest.raises(DatasetError, match="name one with --scene; there are: a, b"):
         make_bag(log, tmp_path / "bag")
     with pytest.raises(DatasetError, match="no log 'c'; there are: a, b"):
         make_bag(log, tmp_path / "bag", "c")
@@ -208,7 +208,7 @@ def test_real_kitti_becomes_a_bag_whose_views_are_those_of_the_reader(tmp_path, 
     command.add_arguments(parser)
     root = str(data_root / "semantic_kitti")
     words = [str(tmp_path / "bag"), "--dataset", "semantic_kitti", "--root", root]
-    command.run(parser.parse_args([*words, "--sequences", "00"]))
+    command.run(parser.parse_args([*words, "--scene", "00"]))
     sample = open_dataset("semantic_kitti", root, sequences=["00"])[3]
     with open_bag(tmp_path / "bag") as bag:
         clouds = [bag.deserialize(m) for m in bag.messages(bag.on_topic("/points"))]

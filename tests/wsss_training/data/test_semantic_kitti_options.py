@@ -180,8 +180,9 @@ def test_a_folder_of_labels_that_is_named_must_be_there(log, name):
 def test_a_sample_tells_the_files_it_was_read_from(log):
     folder = log / "sequences" / "00"
     expected = [folder / "velodyne" / "000002.bin", folder / "labels" / "000002.label"]
-    assert SemanticKitti(log)[2].files == tuple(expected)
-    assert SemanticKitti(log, labels=False)[2].files == tuple(expected[:1])
+    placed = [folder / name for name in ("calib.txt", "poses.txt", "times.txt")]
+    assert SemanticKitti(log)[2].files == (*expected, *placed)
+    assert SemanticKitti(log, labels=False)[2].files == (*expected[:1], *placed)
     joined = SemanticKitti(log, sweeps=2)[2].files
     assert {folder / "velodyne" / "000001.bin", folder / "labels" / "000001.label"} < set(joined)
     assert {*expected, folder / "poses.txt", folder / "calib.txt"} < set(joined)
