@@ -3,8 +3,9 @@
   python benchmarks/regions.py semantic_kitti ../shared/data/semantic_kitti \
     --option sequences=31 --teacher config/train/kitti.yaml --data ../shared/data
 
-Purity: share of the labelled points of a region that are of the class most of its labelled points
-are of. Bound: mIoU when each region is given that class. With --teacher, the mIoU of a config's
+Coverage: share of the labelled points that are in a region; those of none count as wrong below.
+Purity: share of the labelled points that are of the class most labelled points of their region are
+of. Bound: mIoU when each region is given that class. With --teacher, the mIoU of a config's
 projected teacher on the labelled points in view, as it is and after regions voted. Each mIoU is
 over the classes with at least 100 points.
 """
@@ -22,9 +23,8 @@ from wsss_training.config import load_config
 from wsss_training.data import Sample, open_dataset, parse_options
 from wsss_training.metrics import ConfusionMatrix, present_scores
 from wsss_training.regions import REGIONS, vote
+from wsss_training.report import ENOUGH_POINTS
 from wsss_training.workload import open_teacher
-
-MIN_POINTS = 100
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
             measure.add(sample.labels, region, time.process_time() - start)
             if guess is not None:
                 measure.voted.update(seen, vote(region, *guess))
-    lines = ["| regions | purity | bound | a sweep | mean points | no region | CPU s | voted |"]
+    lines = ["| regions | coverage | purity | bound | a sweep | mean points | CPU s | voted |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     lines += [measure.row(name, len(dataset)) for name, measure in measures.items()]
     if teacher is not None:
@@ -84,25 +84,25 @@ class Measure:
 
     def __init__(self, classes: int) -> None:
         self.bound, self.voted = ConfusionMatrix(classes), ConfusionMatrix(classes)
-        self.points = self.inside = self.regions = 0
+        self.inside = self.regions = 0
         self.seconds = 0.0
 
     def add(self, labels: np.ndarray, region: np.ndarray, seconds: float) -> None:
         """Adds a sweep: true labels [N] and regions [N]."""
-        self.bound.update(labels, vote(region, labels))
-        self.points += len(region)
+        self.bound.update(labels, np.where(region >= 0, vote(region, labels), UNKNOWN))
         self.inside += int((region >= 0).sum())
         self.regions += int(region.max(initial=-1)) + 1
         self.seconds += seconds
 
     def row(self, name: str, sweeps: int) -> str:
         """A line of the table."""
+        scores = present_scores(self.bound)
         cells = [
-            f"{100 * present_scores(self.bound).accuracy:.1f}",
+            f"{100 * (1 - scores.unknown):.2f}",
+            f"{100 * scores.accuracy:.1f}",
             percent(self.bound),
             f"{self.regions / sweeps:.0f}",
             f"{self.inside / max(self.regions, 1):.0f}",
-            f"{100 * (1 - self.inside / max(self.points, 1)):.2f} %",
             f"{self.seconds / sweeps:.2f}",
             percent(self.voted) if self.voted.counts.any() else "",
         ]
@@ -112,7 +112,7 @@ class Measure:
 def percent(matrix: ConfusionMatrix) -> str:
     """The mIoU over the classes with enough points."""
     scores = present_scores(matrix)
-    return f"{100 * scores.mean_over(scores.points >= MIN_POINTS):.1f}"
+    return f"{100 * scores.mean_over(scores.points >= ENOUGH_POINTS):.1f}"
 
 
 if __name__ == "__main__":

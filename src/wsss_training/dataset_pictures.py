@@ -66,7 +66,8 @@ def draw_sample(sample: Sample, ontology: Ontology | None, folder: Path) -> list
 
 def spread(items: Sequence[T], most: int) -> list[T]:
     """Chooses at most so many items, evenly spaced, the first and the last among them."""
-    chosen = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).astype(int))
+    steps = np.linspace(0, len(items) - 1, min(most, len(items)))
+    chosen = np.unique(np.rint(steps).astype(int))
     return [items[index] for index in chosen]
 
 

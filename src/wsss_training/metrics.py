@@ -30,11 +30,12 @@ class ConfusionMatrix:
             raise ValueError(f"{true.shape} true labels, {predicted.shape} predictions")
         classes, columns = self.counts.shape
         known = true != UNKNOWN
+        for labels in (true, predicted):
+            if ((labels >= classes) & (labels != UNKNOWN)).any():
+                raise ValueError(f"labels beyond the {classes} classes")
         rows = true[known].astype(np.int64)
         cells = predicted[known].astype(np.int64)
         cells[cells == UNKNOWN] = classes
-        if (rows >= classes).any() or (cells >= columns).any():
-            raise ValueError(f"labels beyond the {classes} classes")
         pairs = np.bincount(rows * columns + cells, minlength=self.counts.size)
         self.counts += pairs.reshape(self.counts.shape)
 
@@ -90,12 +91,17 @@ def nuscenes_scores(matrix: ConfusionMatrix) -> Scores:
 
 
 def scannet_scores(matrix: ConfusionMatrix) -> Scores:
-    """Scores as ScanNet's evaluator: mean over the classes that occur.
+    """Mean over the classes that occur, of the IoUs as ScanNet's evaluator computes them.
 
-    Points whose truth is not one of the 20 classes do not count, and predicting nothing for the
-    others is a miss. A class absent from truth and prediction has no score.
+    That evaluator prints no mean. Points whose truth is not one of the 20 classes do not count, and
+    predicting nothing for the others is a miss. A class absent from truth and prediction has no
+    score.
     """
-    return _scores("ScanNet: mean over the classes that occur", matrix, np.nan)
+    return _scores(
+        "ScanNet: IoU as its evaluator, which has no mean; mean over the classes that occur",
+        matrix,
+        np.nan,
+    )
 
 
 def present_scores(matrix: ConfusionMatrix) -> Scores:

@@ -1,7 +1,6 @@
 """Writes predictions as files: SemanticKITTI labels or coloured PLY clouds."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from wsss_perception.frame import Frame, SemanticCloud
 from wsss_perception.ontology import Ontology
 from wsss_perception.segmenter import Segmenter
 from wsss_training.data.kitti_files import read_sweep
+from wsss_training.files import write_whole
 
 
 def predict_sweeps(
@@ -60,12 +60,8 @@ def ply_bytes(xyz: NDArray[np.float32], semantic: SemanticCloud, ontology: Ontol
 
 
 def _write(path: Path, content: bytes) -> None:
-    scratch = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_bytes(content)
-        scratch.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        with suppress(OSError):
-            scratch.unlink()
         raise DatasetError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,14 +1,21 @@
 """Evaluation results as a table, a JSON file and pictures."""
 
 import json
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 import numpy as np
 
+from wsss_perception.errors import DatasetError
 from wsss_perception.ontology import Ontology
+from wsss_training.files import write_whole
 from wsss_training.metrics import ConfusionMatrix, Scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ENOUGH_POINTS = 100
 """Classes with fewer labelled points are left out of the second mean: their IoU is chance."""
@@ -72,11 +79,43 @@ def _number(value: float) -> float | None:
 
 
 def write_json(path: Path, result: dict[str, Any]) -> None:
-    """Writes a result as JSON, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.tmp")
-    scratch.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    scratch.replace(path)
+    """Writes a result as JSON, whole or not at all.
+
+    Raises:
+        DatasetError: it cannot be written.
+    """
+    _write(path, (json.dumps(result, indent=2) + "\n").encode())
+
+
+def check_writable(path: Path) -> None:
+    """Makes the folder of a file to be written, and checks that there can be one.
+
+    Raises:
+        DatasetError: there cannot.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be written: {error.strerror}") from error
+    if path.is_dir():
+        raise DatasetError(f"{path}: is a folder; name a file")
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _save(path: Path, figure: "Figure") -> None:
+    """Writes a figure as PNG."""
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=110, bbox_inches="tight")
+    _write(path, content.getvalue())
 
 
 def draw_confusion(path: Path, ontology: Ontology, matrix: ConfusionMatrix) -> None:
@@ -99,7 +138,7 @@ def draw_confusion(path: Path, ontology: Ontology, matrix: ConfusionMatrix) -> N
     axes.set_xlabel("predicted")
     axes.set_ylabel("labelled")
     axes.set_title("Share of each class's points, %")
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    _save(path, figure)
 
 
 def draw_iou(path: Path, ontology: Ontology, scores: Scores) -> None:
@@ -123,4 +162,4 @@ def draw_iou(path: Path, ontology: Ontology, scores: Scores) -> None:
     axes.set_xlim(0, 105)
     axes.set_xlabel(f"IoU, %   ({_mean_name(scores)}: {_percent(scores.miou)})")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    _save(path, figure)

@@ -1,5 +1,7 @@
 """Opens what a training configuration describes: its sources, and what is held back of them."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from wsss_perception.errors import ConfigError
 from wsss_perception.features import Feature
 from wsss_perception.ontology import Ontology, load_mapping, load_ontology
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig
-from wsss_training.data import open_dataset
+from wsss_training.data import Dataset, open_dataset, scene_of
 from wsss_training.data.draw_order import DrawGroup, group_by_share
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.supervised_sweeps import (
@@ -24,10 +26,14 @@ from wsss_training.data.supervised_sweeps import (
     TeacherSupervision,
 )
 from wsss_training.data.sweep_cache import SweepCache
+from wsss_training.data.tagged_dataset import TaggedDataset
 from wsss_training.data.training_set import Voxelizer, choose_held_back, evenly
+from wsss_training.data.weak_labels import has_label
+from wsss_training.tags import SceneTags
 from wsss_training.teachers.precomputed import PrecomputedTeacher
 
 HELD_BACK_SWEEPS = 200
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,14 +65,19 @@ def open_workload(config: TrainConfig) -> Workload:
 
     Sweeps are held back from the sources with a teacher, since the confidence must fit the robot's
     own logs and not, say, a synthetic world that has labels; from all where none has a teacher.
+    Sweeps of weak labels without a labelled point are in neither part, but for WSegPC, which learns
+    from their tags and images, and gives them pseudo-labels.
 
     Raises:
         WsssError: a dataset, a teacher or an ontology cannot be opened; there are fewer than two
             sweeps to hold back from; or a source with a share has no sweep to train on.
     """
-    ontology = load_ontology(config.ontology)
+    ontology, needs_labels = load_ontology(config.ontology), config.method != "wsegpc"
     sweeps = SupervisedSweeps(
-        [open_source(source, config.teacher, ontology, config.cache) for source in config.sources]
+        [
+            open_source(source, config.teacher, ontology, config.cache, needs_labels)
+            for source in config.sources
+        ]
     )
     if sweeps.has_teacher.any():
         candidates, kind = np.flatnonzero(sweeps.has_teacher), " with a teacher"
@@ -94,6 +105,7 @@ def open_source(
     teacher: TeacherConfig | None,
     ontology: Ontology,
     cache: str | None = None,
+    needs_labels: bool = True,
 ) -> SupervisedSource:
     """Opens one source: its sweeps, and its teacher or its 3D labels, but never both.
 
@@ -102,9 +114,11 @@ def open_source(
         teacher: for a source that names none of its own.
         ontology: the model's.
         cache: folder to keep prepared sweeps in; None keeps none.
+        needs_labels: leave out sweeps for which weak labels have no labelled point.
 
     Raises:
-        ConfigError: the source has neither teacher nor labels, or labels of other classes.
+        ConfigError: the source has neither teacher nor labels, or labels or tags of other classes;
+            or none of its sweeps has a label or none of its scenes a tag, as it says it has.
         WsssError: the dataset, the teacher or an ontology cannot be opened.
     """
     by_labels = source.supervision == "labels"
@@ -125,9 +139,14 @@ def open_source(
         supervision = NoSupervision()
     else:
         supervision = open_teacher(source.teacher or teacher, ontology)
+    indices: Sequence[int] = range(0, len(dataset), source.every)
+    if needs_labels and source.weak_labels is not None:
+        indices = _with_label(source, source.weak_labels, dataset, indices)
+    if isinstance(dataset, TaggedDataset):
+        _check_tags(source, dataset.tags, [dataset.sample_ids[k] for k in indices], ontology)
     return SupervisedSource(
         dataset,
-        range(0, len(dataset), source.every),
+        indices,
         supervision,
         has_teacher=isinstance(supervision, TeacherSupervision),
         cache=None if cache is None else SweepCache(cache, _version(source, supervision, ontology)),
@@ -143,6 +162,42 @@ def _check_labels(source: SourceConfig, labels: Ontology | None, ontology: Ontol
         raise ConfigError(
             f"{source.dataset} at {source.root}: the 3D labels are of '{labels.name}', "
             f"the model of '{ontology.name}'; 'supervision: labels' needs the same classes"
+        )
+
+
+def _with_label(
+    source: SourceConfig, folder: str, dataset: Dataset, indices: Sequence[int]
+) -> list[int]:
+    """Leaves out sweeps without a labelled point: a step on such a sweep teaches nothing."""
+    known = has_label(folder, dataset.sample_ids)
+    kept = [index for index in indices if known[index]]
+    if indices and not kept:
+        raise ConfigError(
+            f"{source.dataset} at {source.root}: none of its {len(indices)} sweeps has a labelled "
+            f"point in {folder}; draw more points, or take more sweeps (options, 'every')"
+        )
+    if len(kept) < len(indices):
+        _log.info(
+            "%s at %s: %d of %d sweeps left out, without a labelled point in %s",
+            *(source.dataset, source.root, len(indices) - len(kept), len(indices), folder),
+        )
+    return kept
+
+
+def _check_tags(
+    source: SourceConfig, tags: SceneTags, sample_ids: Sequence[str], ontology: Ontology
+) -> None:
+    if tags.ontology.classes != ontology.classes:
+        raise ConfigError(
+            f"{source.tags}: the tags are of '{tags.ontology.name}', the model of "
+            f"'{ontology.name}'; tags need the same classes"
+        )
+    scenes = sorted({scene_of(sample_id) for sample_id in sample_ids})
+    if scenes and not any(scene in tags.classes for scene in scenes):
+        raise ConfigError(
+            f"{source.tags}: tags none of the {len(scenes)} scenes of {source.dataset} at "
+            f"{source.root}, such as '{scenes[0]}'; see 'check-tags', and open the dataset with "
+            "the options that it was tagged with"
         )
 
 

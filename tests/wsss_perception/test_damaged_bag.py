@@ -1,5 +1,8 @@
 import sqlite3
+import zlib
+from contextlib import closing
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -198,4 +201,96 @@ def test_a_copy_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     )
     opened = open_up_to_damage(bag, tmp_path)
     with pytest.raises(BagError, match=r"cannot be copied to .*make room there"), opened:
+        pass
+
+
+def test_a_copy_that_there_is_no_room_for_is_not_begun(tmp_path, monkeypatch):
+    path = storage_file(write_bag(tmp_path / "in", "mcap"))
+    path.write_bytes(path.read_bytes()[:-10])
+    monkeypatch.setattr(
+        "wsss_perception.bag.salvage.shutil.disk_usage", lambda _: SimpleNamespace(free=1000)
+    )
+    opened = open_up_to_damage(path, tmp_path)
+    with pytest.raises(BagError, match=r"needs up to 0\.0 GB, .* make room there"), opened:
+        pass
+
+
+def write_small(path, storage="sqlite3", count=3):
+    with BagWriter(path, storage, STORE) as writer:
+        topic = writer.add_topic("/a", STRING)
+        for number in range(count):
+            writer.write_raw(topic, number * 1_000_000, MESSAGES[number])
+    return path
+
+
+def test_a_file_that_fails_for_another_reason_than_damage_is_not_copied(tmp_path, monkeypatch):
+    def never(*_):
+        raise AssertionError("copied")
+
+    monkeypatch.setattr("wsss_perception.bag.damaged.salvage", never)
+    other = storage_file(write_small(tmp_path / "in", "mcap"))
+    other.write_bytes(other.read_bytes().replace(b"ros2", b"ros9", 1))  # of another program
+    with sqlite3.connect(tmp_path / "other.db3") as database:
+        database.execute("CREATE TABLE songs(name TEXT)")
+    database.close()
+    for path in (other, tmp_path / "other.db3"):
+        opened = open_up_to_damage(path, tmp_path)
+        with pytest.raises(BagError, match="cannot be read as a rosbag2"), opened:
+            pass
+
+
+def test_a_footer_whose_index_is_damaged_is_salvaged(tmp_path):
+    path = storage_file(write_small(tmp_path / "in", "mcap"))
+    content = bytearray(path.read_bytes())
+    start = int.from_bytes(content[-28:-20], "little")
+    content[start : start + 40] = bytes(40)
+    content[-12:-8] = zlib.crc32(b"other").to_bytes(4, "little")
+    path.write_bytes(content)
+    assert read(path, tmp_path)[0] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("side", ["-wal", "-journal"])
+def test_what_a_killed_recorder_left_beside_the_file_is_taken_in(tmp_path, side):
+    """Copied in a transaction: the -wal has what is done, the -journal undoes what is not."""
+    (tmp_path / "scratch").mkdir()
+    path, killed = storage_file(write_small(tmp_path / "in")), tmp_path / "killed.db3"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA journal_mode = {'WAL' if side == '-wal' else 'DELETE'}")
+        database.execute("PRAGMA cache_size = 1")  # so that the file is changed before the end
+        for number in (3, 4, 5):
+            row = (number * 1_000_000, bytes(MESSAGES[number]))
+            insert = "INSERT INTO messages(topic_id, timestamp, data) VALUES (1, ?, ?)"
+            database.execute(insert, row)
+            if side == "-wal":
+                database.commit()
+        for suffix in ("", side):
+            content = path.with_name(path.name + suffix).read_bytes()
+            killed.with_name(killed.name + suffix).write_bytes(content)
+    before = {file.name: file.read_bytes() for file in tmp_path.glob("killed*")}
+    with pytest.raises(BagError, match=f"left killed.db3{side}, .*opening it takes"):
+        open_bag(killed).__enter__()
+    numbers, damage = read(killed, tmp_path / "scratch")
+    assert numbers == list(range(6 if side == "-wal" else 3))
+    assert f"left killed.db3{side}" in damage
+    assert {file.name: file.read_bytes() for file in tmp_path.glob("killed*")} == before
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_fewer_messages_than_the_metadata_say_are_damage(tmp_path):
+    bag = write_small(tmp_path / "in")
+    metadata = bag / "metadata.yaml"
+    metadata.write_text(metadata.read_text().replace("message_count: 3", "message_count: 5"))
+    with open_up_to_damage(bag, tmp_path) as opened:
+        next(opened.messages())
+        list(opened.messages(None, 0, 10))
+        assert opened.damage is None  # neither was read to its end
+        assert len(list(opened.messages())) == 3
+        assert "has 3 of the 5 messages recorded on /a" in opened.damage
+
+
+def test_a_file_without_its_last_page_is_refused_as_a_whole_bag(tmp_path):
+    bag = write_small(tmp_path / "in")
+    path = storage_file(bag)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BagError, match=r"damaged: in\.db3 has \d+ of its \d+ bytes"), open_bag(bag):
         pass

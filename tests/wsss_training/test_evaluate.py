@@ -7,7 +7,7 @@ from wsss_perception.errors import DatasetError
 from wsss_perception.frame import PointCloud
 from wsss_perception.ontology import load_ontology
 from wsss_training.data.sample import Sample
-from wsss_training.evaluate import check_same_classes, evaluate
+from wsss_training.evaluate import check_same_classes, evaluate, scene_starts_first
 
 
 class AlwaysCar:
@@ -31,9 +31,17 @@ def test_accumulated_points_are_not_counted_again():
     assert matrix.counts.sum(axis=1)[[0, 8]].tolist() == [2, 3]
 
 
-def test_samples_without_labels_are_named():
-    with pytest.raises(DatasetError, match="00/000000: no labels"):
+def test_samples_without_labels_are_named_with_a_remedy():
+    with pytest.raises(
+        DatasetError, match=r"00/000000: no labels.*leave its log out with --option"
+    ):
         evaluate(AlwaysCar(), [sample({}, None)])
+
+
+def test_the_first_sweep_of_each_scene_is_scored_before_all_others():
+    sample_ids = ["b/x/1", "b/x/2", "a/1", "b/y/1", "b/x/3", "a/2"]
+    assert scene_starts_first(sample_ids) == [0, 2, 3, 1, 4, 5]
+    assert scene_starts_first([]) == []
 
 
 def test_labels_of_other_classes_are_refused():

@@ -167,8 +167,13 @@ def test_confusion_matrix_of_parts_is_that_of_the_whole(true, predicted):
     assert (parts.counts == matrix_of(true, predicted).counts).all()
 
 
-def test_confusion_matrix_refuses_labels_beyond_the_classes():
-    with pytest.raises(ValueError, match="beyond"):
-        matrix_of([0, 7], [0, 0])
+@pytest.mark.parametrize("strange", [3, 4, 254])
+def test_confusion_matrix_refuses_labels_beyond_the_classes(strange):
+    for true, predicted in (([0, strange], [0, 0]), ([0, 0], [0, strange]), ([255], [strange])):
+        with pytest.raises(ValueError, match="beyond"):
+            matrix_of(true, predicted)
+
+
+def test_confusion_matrix_refuses_labels_of_other_points():
     with pytest.raises(ValueError, match="true labels"):
         matrix_of([0, 1], [0])

@@ -1,8 +1,12 @@
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from wsss_perception.errors import DatasetError
 from wsss_perception.ontology import load_ontology
 from wsss_training import report
 from wsss_training.metrics import ConfusionMatrix, nuscenes_scores, semantic_kitti_scores
@@ -53,3 +57,32 @@ def test_semantic_kitti_means_over_all_classes():
     table = report.format_table(ontology, semantic_kitti_scores(matrix_of_two(25)))
     assert "mean over all 25" in table
     assert ["moving-truck", "0.0", "0"] in [line.split() for line in table.splitlines()]
+
+
+def test_results_that_cannot_be_written_leave_the_old_and_no_scratch(tmp_path, monkeypatch):
+    path = tmp_path / "scores.json"
+    path.write_text("old")
+
+    def full(path, content):
+        path.open("wb").close()
+        raise OSError(errno.ENOSPC, "disk full")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    ontology = load_ontology("nuscenes")
+    with pytest.raises(DatasetError, match=r"scores\.json: cannot be written: disk full"):
+        report.write_json(path, {})
+    with pytest.raises(DatasetError, match=r"iou\.png: cannot be written"):
+        report.draw_iou(tmp_path / "iou.png", ontology, nuscenes_scores(matrix_of_two(16)))
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [
+        ("scores.json", "old")
+    ]
+
+
+def test_a_place_is_checked_before_there_is_something_to_write(tmp_path):
+    report.check_writable(tmp_path / "deep" / "scores.json")
+    assert list((tmp_path / "deep").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match=r"file/scores\.json: cannot be written"):
+        report.check_writable(tmp_path / "file" / "scores.json")
+    with pytest.raises(DatasetError, match="deep: is a folder"):
+        report.check_writable(tmp_path / "deep")

@@ -1,6 +1,8 @@
 """What supervises each source, and what is held back."""
 
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from wsss_training.augment import supervised_sector
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig, load_config
 from wsss_training.data import open_dataset
 from wsss_training.data.draw_order import DrawOrder
-from wsss_training.data.sparse_labels import draw_per_class
+from wsss_training.data.sparse_labels import draw_per_class, draw_share
 from wsss_training.data.training_set import AugmentedDraws, choose_held_back, count_classes
 from wsss_training.data.weak_labels import write_weak_labels
 from wsss_training.training import build_augmentation
@@ -179,12 +181,54 @@ def test_draws_of_a_recipe_without_shares_follow_the_plain_formula(config):
         np.testing.assert_array_equal(draws[draw].labels, expected.labels)
 
 
+@pytest.fixture
+def weak(config, mini_log, tmp_path) -> TrainConfig:
+    """The mini log with three labelled points in each of sweeps 1, 2 and 4, and none elsewhere."""
+    dataset = open_dataset("semantic_kitti", mini_log.root, images=False)
+    nothing = np.zeros(0, np.uint8)
+    choices = list(draw_share(dataset, 0.001, seed=0))
+    for index in (0, 3, 5):
+        choices[index] = replace(choices[index], indices=np.uint32(nothing), labels=nothing)
+    write_weak_labels(tmp_path / "weak_3", choices, dataset.ontology, {})
+    labels_alone(config).sources[0].weak_labels = str(tmp_path / "weak_3")
+    return config
+
+
+def test_sweeps_without_a_weak_label_are_neither_drawn_nor_held_back(weak, caplog):
+    caplog.set_level("INFO")
+    workload = open_workload(weak)
+    assert workload.sweeps.sources[0].indices == [1, 2, 4]
+    assert (len(workload.held_back), len(workload.train)) == (1, 2)
+    for index in range(3):
+        assert (workload.sweeps[index].labels != UNKNOWN).sum() == 3
+    assert "3 of 6 sweeps left out" in caplog.text
+
+
+def test_a_source_of_which_no_sweep_taken_has_a_weak_label_is_refused(weak):
+    weak.sources[0].every = 2
+    assert open_workload(weak).sweeps.sources[0].indices == [2, 4]
+    weak.sources[0].every = 5
+    with pytest.raises(ConfigError, match=r"none of its 2 sweeps has a labelled point in .*weak_3"):
+        open_workload(weak)
+
+
+def test_sweeps_without_a_weak_label_stay_where_tags_and_images_teach(weak):
+    weak.method = "wsegpc"
+    assert len(open_workload(weak).sweeps) == 6
+
+
+def test_pseudo_labels_which_list_no_sweeps_supervise_all(weak):
+    (Path(weak.sources[0].weak_labels) / "unlabelled.txt").unlink()
+    assert len(open_workload(weak).sweeps) == 6
+
+
 def test_weak_labels_supervise_their_points_alone(config, mini_log, tmp_path):
     dataset = open_dataset("semantic_kitti", mini_log.root, images=False)
     choices = draw_per_class(dataset, 10, seed=0)
     write_weak_labels(tmp_path / "weak", choices, dataset.ontology, {})
     labels_alone(config).sources[0].weak_labels = str(tmp_path / "weak")
     sweeps = open_workload(config).sweeps
+    assert len(sweeps) == 6
     labels = np.concatenate([sweeps[index].labels for index in range(6)])
     truth = np.concatenate([dataset[index].labels for index in range(6)])
     assert (labels != UNKNOWN).sum() == 20
@@ -200,4 +244,22 @@ def test_tags_of_a_source_reach_its_samples(config, tmp_path):
     assert np.flatnonzero(sample.tags).tolist() == [8, 12]
     config.sources[0].tags = str(tmp_path / "none.yaml")
     with pytest.raises(TagsError, match=r"none\.yaml"):
+        open_workload(config)
+
+
+@pytest.mark.parametrize(
+    ("ontology", "scene", "message"),
+    [
+        ("nuscenes", "00", r"tags are of 'nuscenes', the model of 'semantic_kitti'"),
+        ("semantic_kitti", "0", r"tags none of the 1 scenes of semantic_kitti at .* such as '00'"),
+    ],
+)
+def test_tags_of_other_classes_or_of_other_scenes_are_refused(
+    config, tmp_path, ontology, scene, message
+):
+    path = tmp_path / "tags.yaml"
+    tags = {"schema": 1, "ontology": ontology, "scenes": {scene: ["car"], "other": []}}
+    path.write_text(yaml.safe_dump(tags))
+    config.sources[0].tags = str(path)
+    with pytest.raises(ConfigError, match=message):
         open_workload(config)

@@ -41,8 +41,8 @@ def check_whole(file: Path) -> None:
         return
     for left in _beside(file):
         raise BagError(
-            f"{file.name} lacks messages that its recorder left in {left.name}; this moves them "
-            f"there: sqlite3 {file} 'PRAGMA journal_mode = DELETE'"
+            f"{file.name}: its recorder was killed and left {left.name}, which is not read; "
+            f"opening it takes that in: sqlite3 {file} 'SELECT * FROM topics'"
         )
     if header[24:28] == header[92:96]:  # where these differ, the length is not known
         page = int.from_bytes(header[16:18], "big")
@@ -226,7 +226,7 @@ def _salvage_sqlite(source: Path, target: Path) -> bool:
             shutil.copyfile(side, copy.with_name(copy.name + suffix))
     try:
         with closing(sqlite3.connect(copy)) as database:
-            database.execute("PRAGMA journal_mode = DELETE")  # this moves them into the file
+            database.execute("PRAGMA journal_mode = DELETE")  # takes in what is beside it
             _look_through(database)
         check_whole(copy)
     except (sqlite3.DatabaseError, BagError):

@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
     scenes = None
     if (arguments.dataset is None) != (arguments.root is None):
         raise DatasetError("a dataset is named by both --dataset and --root")
+    if arguments.option and arguments.dataset is None:
+        raise DatasetError("--option is of a dataset, which --dataset and --root name")
     if arguments.dataset is not None:
         scenes = list(samples_by_scene(open_named_dataset(arguments, labels=False, images=False)))
     report = check_tags(file, ontology, scenes)

@@ -24,21 +24,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluates."""
+    """Evaluates.
+
+    Raises:
+        WsssError: the dataset, the bundle or a label cannot be read, or OUT cannot be written.
+    """
     from wsss_perception.bundle import choose_bundle
     from wsss_perception.engines import load_engine
     from wsss_perception.progress import tracked
     from wsss_perception.segmenter import Segmenter
     from wsss_training import report
-    from wsss_training.evaluate import check_same_classes, evaluate
+    from wsss_training.evaluate import check_same_classes, evaluate, scene_starts_first
     from wsss_training.metrics import scores_for
 
+    if arguments.json is not None:
+        report.check_writable(arguments.json)
     dataset = open_named_dataset(arguments, images=False)
     bundle = choose_bundle(arguments.bundle, print)
     ontology = bundle.spec.ontology
     benchmark = check_same_classes(dataset.ontology, ontology).name
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
-    samples = (dataset[index] for index in range(len(dataset)))
+    samples = (dataset[index] for index in scene_starts_first(dataset.sample_ids))
     matrix = evaluate(segmenter, tracked(samples, "sweeps", len(dataset)))
     scores = scores_for(benchmark)(matrix)
     print(report.format_table(ontology, scores))

@@ -17,8 +17,8 @@ from wsss_perception.errors import TagsError
 from wsss_perception.ontology import Ontology, load_ontology
 from wsss_training.commands.dataset_arguments import add_dataset_arguments, open_named_dataset
 from wsss_training.tags import SceneTags, read_tags, write_tags
-from wsss_training.tags.contact_sheet import sheet_path
 from wsss_training.tags.scenes import samples_by_scene
+from wsss_training.tags.sheet_note import describe_sheet, has_other_classes, sheet_path
 from wsss_training.tags.tags_file import check_new_file, read_tags_file, refer_to_ontology
 from wsss_training.tags.terminal import TaggingSession
 
@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Asks and writes.
 
     Raises:
-        WsssError: the dataset or the file cannot be used.
+        WsssError: the dataset or the file cannot be used, or a picture to tag from numbers other
+            classes.
     """
     dataset = open_named_dataset(arguments, labels=False, images=False)
     scenes = list(samples_by_scene(dataset))
@@ -46,11 +47,14 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         tags, reference = _begin(arguments.tags, arguments.ontology, dataset.ontology)
 
+    if arguments.sheets is not None:
+        untagged = [scene for scene in scenes if scene not in tags.classes]
+        _check_sheets(arguments.sheets, untagged, tags.ontology)
+
     def describe(scene: str) -> str:
         if arguments.sheets is None:
             return scene
-        path = sheet_path(arguments.sheets, scene)
-        return f"{scene}   {path}{'' if path.exists() else ' (not drawn yet: contact-sheet)'}"
+        return f"{scene}   {describe_sheet(sheet_path(arguments.sheets, scene), tags.ontology)}"
 
     def save(new: SceneTags) -> None:
         write_tags(arguments.tags, new, reference)
@@ -60,7 +64,17 @@ def run(arguments: argparse.Namespace) -> None:
         session.run()
     finally:
         left = sum(scene not in session.tags.classes for scene in scenes)
-        print(f"\n{arguments.tags}: {session.answers} answers written, {left} scenes untagged")
+        print(f"\n{arguments.tags}: tags of {session.answers} scenes written, {left} untagged")
+
+
+def _check_sheets(folder: Path, scenes: list[str], ontology: Ontology) -> None:
+    for scene in scenes:
+        path = sheet_path(folder, scene)
+        if has_other_classes(path, ontology):
+            raise TagsError(
+                f"{path}: numbers other classes than the tags' ontology '{ontology.name}'; draw it "
+                "anew by contact-sheet with that --ontology, or leave --sheets out"
+            )
 
 
 def _read_existing(path: Path, ontology: str | None) -> tuple[SceneTags, str]:

@@ -1,8 +1,8 @@
 r"""Draws a few labelled points from a labelled dataset, to train on in place of all its labels.
 
 Writes a folder that a training config names as a source's 'weak_labels'. Points are drawn at
-random, per class and scene or as a share of each sweep; scribbles are simulated. For
-SemanticKITTI's real scribbles see ScribbleKITTI and the reader's option label_folder=scribbles.
+random, per class and scene or as a share of each sweep's labelled points; scribbles are simulated.
+For SemanticKITTI's real scribbles see ScribbleKITTI and the reader's option label_folder=scribbles.
 
 Example:
   python -m wsss_training weak-labels out/five_points --dataset semantic_kitti \
@@ -10,6 +10,7 @@ Example:
 """
 
 import argparse
+import math
 from pathlib import Path
 
 from wsss_perception.cli import positive_integer
@@ -25,7 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument(
         "--points-per-class", type=positive_integer, metavar="K", help="of each class and scene"
     )
-    kind.add_argument("--share", type=_share, metavar="S", help="of each sweep's points, 0..1")
+    kind.add_argument(
+        "--share", type=_share, metavar="S", help="of each sweep's labelled points, 0..1"
+    )
     kind.add_argument(
         "--scribbles", type=positive_integer, metavar="N", help="strokes of each class and scene"
     )
@@ -36,7 +39,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Draws and writes.
 
     Raises:
-        DatasetError: the dataset cannot be read or has no labels, or OUT exists.
+        DatasetError: the dataset cannot be read or has no labels, OUT exists, or no point would be
+            labelled.
     """
     from wsss_perception.errors import DatasetError
     from wsss_training.data.sparse_labels import draw_per_class, draw_scribbles, draw_share
@@ -68,17 +72,22 @@ def run(arguments: argparse.Namespace) -> None:
         f"{arguments.output}: {summary['labelled_points']:,d} of {summary['points']:,d} points of "
         f"{summary['samples']} sweeps are labelled"
     )
+    unlabelled = summary["samples"] - summary["labelled_samples"]
+    if unlabelled:
+        print(f"{unlabelled} sweeps have no labelled point; training on labels leaves them out")
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and at most 1")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and at most 1")
     return value
 
 
 def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is negative")
-    return value
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number, 0 or more")
+    return int(text)

@@ -97,31 +97,35 @@ class SceneDraws(TorchDataset[SceneDraw]):
 
 
 def _join(clouds: Sequence[LabelledPoints]) -> LabelledPoints:
-    """Lays clouds over each other, middle on middle, and numbers their points."""
-    centred = [points.with_xyz(points.cloud.xyz - _middle(points)) for points in clouds]
-    if len(clouds) == 1:  # a sweep keeps its sensor at the origin
-        centred = list(clouds)
-    first = centred[0].cloud
+    """Lays clouds over each other and numbers their points through.
+
+    Each is moved horizontally until the middle of its points is where the first one's is; heights
+    stay, for floors to remain at the level that networks know them at (Mix3D, 3DV 2021).
+    """
+    middle = _middle(clouds[0])
+    moved = [clouds[0]]
+    for points in clouds[1:]:
+        moved.append(points.with_xyz(points.cloud.xyz + (middle - _middle(points))))
+    first = moved[0].cloud
     channels = {
-        name: np.concatenate([points.cloud.channels[name] for points in centred])
+        name: np.concatenate([points.cloud.channels[name] for points in moved])
         for name in first.channels
     }
-    xyz = np.concatenate([points.cloud.xyz for points in centred])
+    xyz = np.concatenate([points.cloud.xyz for points in moved])
     return LabelledPoints(
         replace(first, xyz=xyz, channels=channels),
-        np.concatenate([points.labels for points in centred]),
-        np.concatenate([points.weights for points in centred]),
+        np.concatenate([points.labels for points in moved]),
+        np.concatenate([points.weights for points in moved]),
         {INDEX: np.arange(len(xyz))},
     )
 
 
 def _middle(points: LabelledPoints) -> NDArray[np.float32]:
-    """Horizontal middle and lowest height of a cloud [3]."""
+    """Mean x and y of the finite points, and 0 [3]."""
     xyz = points.cloud.xyz
-    if not len(xyz):
-        return np.zeros(3, dtype=np.float32)
-    low, high = xyz.min(axis=0), xyz.max(axis=0)
-    return np.append((low + high)[:2] / 2, low[2])
+    finite = xyz[np.isfinite(xyz).all(axis=1)]
+    middle = finite.mean(axis=0) if len(finite) else np.zeros(3, dtype=np.float32)
+    return np.append(middle[:2], np.float32(0))
 
 
 def _halve_views(scene: Scene, rng: np.random.Generator) -> Scene:

@@ -1,7 +1,9 @@
 """Draws a few labelled points from a fully labelled set, to study learning from few of them.
 
-Every draw is a function of the seed and the sample's id, not of the samples around it: each point
-has a random key, and where points are to be chosen, those of the smallest keys are.
+Each point has a random key, a function of the seed, the sample's id and the point's place in it.
+Where points are to be chosen, those of the smallest keys are: of a sweep for a share, which thus
+does not depend on other sweeps; of all sweeps read of a scene for points per class and scribbles.
+The order of the sweeps never matters.
 """
 
 import hashlib

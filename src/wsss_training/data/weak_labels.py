@@ -2,7 +2,9 @@
 
 A folder of weak labels holds ``weak_labels.yaml``, which tells how they came about, and for each
 sample ``<sample_id>.npz`` with the arrays ``indices`` (uint32, ascending), ``labels`` (uint8, in
-the dataset's ontology) and ``points`` (int64, how many points the sample has).
+the dataset's ontology) and ``points`` (int64, how many points the sample has). Beside them
+``unlabelled.txt`` may list, one a line, the ids of the samples whose files hold no label, so that
+training can leave them out without opening all files.
 """
 
 import struct
@@ -24,6 +26,7 @@ from wsss_perception.ontology import Ontology, load_ontology
 from wsss_training.data.sample import Dataset, Sample
 
 INFO_FILE = "weak_labels.yaml"
+UNLABELLED_FILE = "unlabelled.txt"
 SCHEMA = 1
 
 _DAMAGE = (
@@ -117,6 +120,25 @@ def read_info(folder: Path) -> dict[str, Any]:
     return info
 
 
+def has_label(folder: str | Path, sample_ids: Sequence[str]) -> NDArray[np.bool_]:
+    """Tells which samples have a labelled point, bool [S], from the folder's list of those without.
+
+    A sample that the list does not name has one, as far as is known; in a folder without the list,
+    such as one of pseudo-labels, all have.
+
+    Raises:
+        DatasetError: the list cannot be read.
+    """
+    path = Path(folder) / UNLABELLED_FILE
+    try:
+        without = set(path.read_text(encoding="utf-8").splitlines())
+    except FileNotFoundError:
+        without = set()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}; draw the labels anew") from error
+    return np.array([sample_id not in without for sample_id in sample_ids], dtype=bool)
+
+
 def read_chosen(path: Path, sample_id: str, classes: int) -> ChosenPoints:
     """Reads the labelled points of a sample.
 
@@ -169,15 +191,16 @@ def write_weak_labels(
 
     Returns:
         The content of ``weak_labels.yaml``: schema, ontology, ``info``, and counts: samples,
-        points of all, labelled points, and labelled points of each class.
+        points of all, samples with a labelled point, labelled points, and those of each class.
 
     Raises:
-        DatasetError: the folder exists, or cannot be written.
+        DatasetError: the folder exists or cannot be written, or no point at all is labelled.
     """
     if folder.exists():
         raise DatasetError(f"{folder}: exists; remove it, or choose another name")
     counts = np.zeros(len(ontology), dtype=np.int64)
     samples = points = 0
+    unlabelled: list[str] = []
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
@@ -187,14 +210,25 @@ def write_weak_labels(
                 write_chosen(new / f"{chosen.sample_id}.npz", chosen)
                 counts += np.bincount(chosen.labels, minlength=len(ontology))
                 samples, points = samples + 1, points + chosen.points
+                if not len(chosen.labels):
+                    unlabelled.append(chosen.sample_id)
+            if not counts.any():
+                raise DatasetError(
+                    f"{folder}: not written: none of the {points:,d} points of {samples} samples "
+                    "was drawn; draw more of them, or from logs with labels"
+                )
             summary = {
                 **{"schema": SCHEMA, "ontology": ontology.name},
                 **info,
-                **{"samples": samples, "points": points, "labelled_points": int(counts.sum())},
+                **{"samples": samples, "points": points},
+                "labelled_samples": samples - len(unlabelled),
+                "labelled_points": int(counts.sum()),
                 "labelled_points_of": dict(zip(ontology.classes, counts.tolist(), strict=True)),
             }
             text = yaml.safe_dump(summary, sort_keys=False)
             (new / INFO_FILE).write_text(text, encoding="utf-8")
+            listed = "".join(f"{sample_id}\n" for sample_id in unlabelled)
+            (new / UNLABELLED_FILE).write_text(listed, encoding="utf-8")
             new.rename(folder)
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be written: {error}") from error

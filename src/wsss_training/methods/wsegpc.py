@@ -8,7 +8,7 @@ Point Cloud Segmentation with Scene-level Annotation", sections 3.1 to 3.3 and a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import lightning
 import torch
@@ -131,8 +131,9 @@ class WSegPC(lightning.LightningModule):
         self.log("train/total", total, prog_bar=True, batch_size=len(batch.tags))
         return total
 
-    def on_train_batch_end(self, *_: object) -> None:
-        """Moves the teacher after the student's step."""
+    def optimizer_step(self, *arguments: Any, **keywords: Any) -> None:
+        """Moves the student and then the teacher, before a checkpoint can be written."""
+        super().optimizer_step(*arguments, **keywords)
         self.teacher.update(self.network, self._config.momentum)
 
     def _losses(

@@ -16,6 +16,21 @@ _MAX_COMPARED = 100_000  # pairs of scene names, each of which takes some 20 us
 
 
 @dataclass(frozen=True)
+class ForeignScene:
+    """A tagged scene that the dataset lacks.
+
+    Attributes:
+        scene: as it is written.
+        nearest: the dataset's scene that it resembles; None if none does.
+        nearest_is_tagged: whether that one has tags of its own.
+    """
+
+    scene: str
+    nearest: str | None
+    nearest_is_tagged: bool
+
+
+@dataclass(frozen=True)
 class TagsReport:
     """Findings on a file of tags.
 
@@ -24,8 +39,7 @@ class TagsReport:
         scenes: number of tagged scenes.
         unknown: names that are no classes.
         untagged: scenes of the dataset without tags; None without a dataset.
-        foreign: tagged scenes that the dataset lacks, each with the untagged one that it
-            resembles, if any; None without a dataset.
+        foreign: tagged scenes that the dataset lacks; None without a dataset.
         shared: number of tagged scenes that the dataset has; None without a dataset.
         never: classes that no scene is tagged with.
         always: classes that every scene is tagged with: their tags tell nothing.
@@ -39,7 +53,7 @@ class TagsReport:
     scenes: int
     unknown: list[UnknownName]
     untagged: list[str] | None
-    foreign: list[tuple[str, str | None]] | None
+    foreign: list[ForeignScene] | None
     shared: int | None
     never: list[str]
     always: list[str]
@@ -65,9 +79,7 @@ class TagsReport:
             "must_mend": self.must_mend(),
             "unknown": [vars(entry) for entry in self.unknown],
             "untagged": self.untagged,
-            "foreign": None
-            if self.foreign is None
-            else [{"scene": scene, "nearest": nearest} for scene, nearest in self.foreign],
+            "foreign": None if self.foreign is None else [vars(entry) for entry in self.foreign],
             "never": self.never,
             "always": self.always,
             "alike": self.alike,
@@ -92,10 +104,7 @@ def check_tags(
     untagged = foreign = shared = None
     if scenes is not None:
         untagged = [scene for scene in scenes if scene not in file.scenes]
-        there = frozenset(scenes)
-        strange = [scene for scene in file.scenes if scene not in there]
-        has_hints = len(strange) * len(untagged) <= _MAX_COMPARED
-        foreign = [(s, _nearest_scene(s, untagged) if has_hints else None) for s in strange]
+        foreign = _foreign_scenes(file, scenes, untagged)
         shared = len(file.scenes) - len(foreign)
     tagged = np.zeros((len(file.scenes), len(ontology)), dtype=np.int64)
     for row, names in zip(tagged, file.scenes.values(), strict=True):
@@ -126,9 +135,11 @@ def format_report(report: TagsReport) -> str:
     if report.unknown and any(entry.nearest is None for entry in report.unknown):
         lines.append(f"known classes: {', '.join(report.classes)}")
     foreign = report.foreign or []
-    for scene, nearest in foreign[:_SHOWN]:
-        hint = f"; did you mean '{nearest}'?" if nearest else ""
-        lines.append(f"not in the dataset: scene '{scene}'{hint}")
+    for strange in foreign[:_SHOWN]:
+        hint = f"; did you mean '{strange.nearest}'?" if strange.nearest else ""
+        if strange.nearest_is_tagged:
+            hint = f"; '{strange.nearest}' is tagged already"
+        lines.append(f"not in the dataset: scene '{strange.scene}'{hint}")
     if len(foreign) > _SHOWN:
         lines.append(f"not in the dataset: {len(foreign) - _SHOWN} more scenes")
     if report.untagged:
@@ -173,11 +184,22 @@ def _names(ontology: Ontology, mask: NDArray[np.bool_]) -> list[str]:
     return [ontology.classes[index] for index in np.flatnonzero(mask)]
 
 
-def _nearest_scene(name: str, scenes: Sequence[str]) -> str | None:
-    for scene in scenes:
-        if scene.lstrip("0") == name.lstrip("0"):  # spreadsheets make 0 of 00
-            return scene
-    return nearest_name(name, scenes)
+def _foreign_scenes(
+    file: TagsFile, scenes: Sequence[str], untagged: Sequence[str]
+) -> list[ForeignScene]:
+    """Lists the tagged scenes that the dataset lacks, with those that may be meant."""
+    there = frozenset(scenes)
+    strange = [scene for scene in file.scenes if scene not in there]
+    # spreadsheets make 0 of 00; of several such scenes an untagged one is meant
+    by_number = {scene.lstrip("0"): scene for scene in (*scenes, *untagged)}
+    is_quick = len(strange) * len(untagged) <= _MAX_COMPARED
+    foreign = []
+    for name in strange:
+        nearest = by_number.get(name.lstrip("0"))
+        if nearest is None and is_quick:
+            nearest = nearest_name(name, untagged)
+        foreign.append(ForeignScene(name, nearest, nearest in file.scenes))
+    return foreign
 
 
 def _alike(ontology: Ontology, together: NDArray[np.int64], scenes: int) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """One picture per scene, from which a person sees which classes occur in it."""
 
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import Ontology
 from wsss_training.data.sample import Dataset, ImageSource, Sample
+from wsss_training.dataset_pictures import spread
+from wsss_training.files import write_whole
 from wsss_training.tags.scene_map import draw_scene_map, group_sweeps
 from wsss_training.tags.scenes import samples_by_scene
+from wsss_training.tags.sheet_note import SheetNote, note_of, read_note, sheet_path
 
 SWEEPS = 9
 """Sweeps that are read of a scene, at most."""
@@ -28,24 +32,24 @@ _LINE_HEIGHT = 28  # of the list of classes
 _INSTANT = 100_000_000  # nanoseconds; less is not shown
 
 
-def sheet_path(folder: str | Path, scene: str) -> Path:
-    """Returns where a scene's picture is."""
-    return Path(folder) / f"{scene}.jpg"
-
-
 def draw_sheets(
     dataset: Dataset,
     folder: str | Path,
     scenes: Sequence[str] | None = None,
     ontology: Ontology | None = None,
+    labels: bool = False,
 ) -> Iterator[tuple[Path, bool]]:
     """Draws the pictures of scenes; those that are there already stay.
+
+    One that lists other classes, or shows labels where this one shall not, or the other way
+    round, is drawn anew. A picture that was not drawn here always stays.
 
     Args:
         dataset: its scenes.
         folder: where the pictures go, ``<scene>.jpg``.
         scenes: which ones; all by default.
         ontology: whose classes are listed beside the map; none are by default.
+        labels: draw the dataset's labels, for those who do not tag from the pictures.
 
     Yields:
         The path of each picture, and whether it was drawn now.
@@ -58,14 +62,15 @@ def draw_sheets(
     for scene in index if scenes is None else scenes:
         if scene not in index:
             raise DatasetError(f"no scene '{scene}'; there are: {', '.join(index) or 'none'}")
+    note = note_of(ontology, labels)
+    label_ontology = dataset.ontology if labels else None
     for scene in index if scenes is None else scenes:
         path = sheet_path(folder, scene)
-        is_new = not path.exists()
+        is_new = not path.exists() or read_note(path) not in (None, note)
         if is_new:
-            numbers = index[scene]
-            samples = [dataset[numbers[i]] for i in spread(len(numbers), SWEEPS)]
-            page = draw_sheet(samples, len(numbers), dataset.ontology, ontology)
-            _save(path, page)
+            samples = [dataset[number] for number in spread(index[scene], SWEEPS)]
+            page = draw_sheet(samples, len(index[scene]), label_ontology, ontology)
+            _save(path, page, note)
         yield path, is_new
 
 
@@ -80,7 +85,8 @@ def draw_sheet(
     Args:
         samples: of the scene, spread over it, in order.
         sweeps: number of sweeps that the scene has.
-        label_ontology: of the samples' labels, which are drawn if most points have one.
+        label_ontology: of the samples' labels, which are drawn if most points have one; None
+            not to draw them.
         ontology: whose classes are listed.
     """
     rows = [[_draw_head(samples, sweeps)], *_draw_tiles(samples)]
@@ -129,11 +135,6 @@ def draw_classes(ontology: Ontology, size: tuple[int, int], colored: bool) -> Pi
     return np.asarray(picture)
 
 
-def spread(count: int, wanted: int) -> list[int]:
-    """Returns at most ``wanted`` of 0..count-1, evenly spread, first and last included."""
-    return np.unique(np.rint(np.linspace(0, count - 1, min(count, wanted)))).astype(int).tolist()
-
-
 def _draw_head(samples: Sequence[Sample], sweeps: int) -> Picture:
     picture = Image.new("RGB", (_PAGE_WIDTH - 2 * _GAP, _HEAD), GROUND)
     draw = ImageDraw.Draw(picture)
@@ -170,7 +171,7 @@ def _draw_tiles(samples: Sequence[Sample]) -> list[list[Picture]]:
         return []
     ratio = float(np.median([image.camera.width / image.camera.height for image in images]))
     columns = int(np.clip(round(_ROW_RATIO / ratio), min(_ROWS), max(_ROWS)))
-    chosen = [images[i] for i in spread(len(images), columns * _ROWS[columns])]
+    chosen = spread(images, columns * _ROWS[columns])
     rows: list[list[Picture]] = []
     for start in range(0, len(chosen), columns):
         row = chosen[start : start + columns]
@@ -193,14 +194,11 @@ def _draw_tile(source: ImageSource, height: int, begin: int) -> Picture:
     return np.asarray(picture)
 
 
-def _save(path: Path, page: Picture) -> None:
-    scratch = path.with_name(f".{path.name}.part")
+def _save(path: Path, page: Picture, note: SheetNote) -> None:
+    buffer = io.BytesIO()
     try:
+        Image.fromarray(page).save(buffer, format="JPEG", quality=88, comment=note.encode())
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            Image.fromarray(page).save(scratch, format="JPEG", quality=88)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        write_whole(path, buffer.getvalue())
     except OSError as error:
         raise DatasetError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.ontology import Ontology
+from wsss_training.data.accumulate import own_points
 from wsss_training.data.sample import Sample
 from wsss_training.tags.scene_tags import SceneTags
 
@@ -16,6 +17,8 @@ MIN_POINTS = 20
 def count_labels(samples: Iterable[Sample]) -> dict[str, NDArray[np.int64]]:
     """Counts the points of each label in each scene; one sample at a time is held.
 
+    Of joined sweeps only a sample's own points count: the others are those of other samples.
+
     Returns:
         int64 [256] by scene, in the order in which scenes come; all zero without labels.
     """
@@ -23,7 +26,8 @@ def count_labels(samples: Iterable[Sample]) -> dict[str, NDArray[np.int64]]:
     for sample in samples:
         of_scene = counts.setdefault(sample.scene, np.zeros(256, dtype=np.int64))
         if sample.labels is not None:
-            of_scene += np.bincount(sample.labels, minlength=256)
+            own = sample.labels[own_points(sample.cloud)]
+            of_scene += np.bincount(own, minlength=256)
     return counts
 
 

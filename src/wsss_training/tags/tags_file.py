@@ -12,6 +12,7 @@ import yaml
 
 from wsss_perception.errors import OntologyError, TagsError
 from wsss_perception.ontology import Ontology, load_ontology
+from wsss_training.files import write_whole
 
 SCHEMA = 1
 
@@ -66,14 +67,9 @@ def write_tags_file(path: str | Path, file: TagsFile) -> None:
     ):
         _check_name(name, str(path))
     text = _format_yaml(file) if path.suffix in _YAML_ENDINGS else _format_csv(file)
-    scratch = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            scratch.write_text(text, encoding="utf-8")
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        write_whole(path, text.encode())
     except OSError as error:
         raise TagsError(f"{path}: tags cannot be written: {error.strerror or error}") from error
 

@@ -9,13 +9,14 @@ HELP = """\
 numbers and names of the classes that occur, in any order, with blanks between;
               a name may be cut short where its beginning is of one class only
   none        looked at, and none of the classes occurs
-  same        the tags of the scene tagged before this one
+  same        the tags of the nearest tagged scene before this one
   skip        leave this scene as it is
   back        correct the scene before this one
   quit        stop; everything is saved, and the same command goes on from here
   ?           this help"""
 
 _COLUMN_WIDTH = 76
+_COMMANDS = ("none", "same", "skip", "back", "quit", "help", "?")
 
 
 class AnswerError(ValueError):
@@ -56,6 +57,19 @@ def class_lines(ontology: Ontology, width: int = _COLUMN_WIDTH) -> list[str]:
     ]
 
 
+def help_lines(ontology: Ontology) -> list[str]:
+    """Lists what can be typed, and the classes whose names would be taken for something else."""
+    numbered = [
+        f"{number} for {name}"
+        for number, name in enumerate(ontology.classes, 1)
+        if fold_name(name) in _COMMANDS or _is_number(name)
+    ]
+    return [
+        HELP,
+        *([f"type the number of these classes: {', '.join(numbered)}"] if numbered else []),
+    ]
+
+
 class TaggingSession:
     """Asks for the tags of scenes, one after the other, and keeps every answer at once.
 
@@ -84,17 +98,17 @@ class TaggingSession:
         self._scenes = list(scenes)
         self._todo = [scene for scene in scenes if scene not in tags.classes]
         self._save, self._ask, self._say, self._describe = save, ask, say, describe
-        self._answered: list[str] = []
+        self._answered: set[str] = set()
 
     @property
     def answers(self) -> int:
-        """Number of answers that were kept."""
+        """Number of scenes whose answers were kept."""
         return len(self._answered)
 
     def run(self) -> None:
         """Asks until every scene is tagged or skipped, or the person quits."""
         if self._todo:
-            self._say(HELP)
+            self._say_help()
         at = reached = 0  # position in _todo, and the farthest one that was asked for
         while at < len(self._todo):
             reached = max(reached, at)
@@ -123,7 +137,7 @@ class TaggingSession:
                 self._say("this is the first scene that was asked for")
                 continue
             if word in ("?", "help"):
-                self._say(HELP)
+                self._say_help()
                 continue
             names = self._read(scene, word)
             if names is not None:
@@ -146,20 +160,22 @@ class TaggingSession:
             return None
 
     def _same(self, scene: str) -> frozenset[str] | None:
-        """Returns the tags of the scene answered last, or of the one before in the dataset."""
-        before = self._scenes[: self._scenes.index(scene)]
-        tagged = [other for other in (*before, *self._answered) if other in self.tags.classes]
-        others = [other for other in tagged if other != scene]
-        if not others:
-            self._say("no scene was tagged before this one")
-            return None
-        return self.tags.classes[others[-1]]
+        """Returns the tags of the nearest tagged scene before this one in the dataset."""
+        for other in reversed(self._scenes[: self._scenes.index(scene)]):
+            if other in self.tags.classes:
+                return self.tags.classes[other]
+        self._say("no scene before this one is tagged")
+        return None
 
     def _keep(self, scene: str, names: frozenset[str]) -> None:
         self.tags = SceneTags(self.tags.ontology, {**self.tags.classes, scene: names})
         self._save(self.tags)
-        self._answered.append(scene)
+        self._answered.add(scene)
         self._say(f"{scene}: {self._names(scene)}")
+
+    def _say_help(self) -> None:
+        for line in help_lines(self.tags.ontology):
+            self._say(line)
 
     def _show(self, at: int) -> None:
         scene = self._todo[at]
@@ -176,7 +192,7 @@ class TaggingSession:
 
 def _candidates(word: str, ontology: Ontology) -> list[str]:
     """Returns the classes that a number, a name or a beginning may mean."""
-    if word.isascii() and word.isdigit():
+    if _is_number(word):
         number = int(word[:9])
         return [ontology.classes[number - 1]] if 0 < number <= len(ontology) else []
     key = fold_name(word)
@@ -189,8 +205,12 @@ def _candidates(word: str, ontology: Ontology) -> list[str]:
 def _explain(word: str, candidates: list[str], ontology: Ontology) -> str:
     if candidates:
         return f"{word!r} could be {', '.join(candidates)}; type more of it"
-    if word.isascii() and word.isdigit():
+    if _is_number(word):
         return f"no class has the number {word}; they go from 1 to {len(ontology)}"
     nearest = nearest_name(word, ontology.classes)
     hint = f"did you mean '{nearest}'?" if nearest else "'?' for help"
     return f"no class {word!r}; {hint}"
+
+
+def _is_number(word: str) -> bool:
+    return word.isascii() and word.isdigit()

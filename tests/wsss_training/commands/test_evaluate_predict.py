@@ -12,6 +12,7 @@ from PIL import Image
 
 from wsss_perception.bundle import read_bundle
 from wsss_perception.cli import main
+from wsss_perception.segmenter import Segmenter
 from wsss_training.__main__ import COMMANDS
 from wsss_training.data.kitti_files import read_raw_labels, read_sweep
 
@@ -72,12 +73,31 @@ def test_evaluate_refuses_a_set_without_labels(mini_log, trained, tmp_path, caps
     assert "no labels to score against" in capsys.readouterr().err
 
 
-def test_evaluate_says_where_it_cannot_write(mini_log, trained, tmp_path, capsys):
+def test_evaluate_says_before_it_starts_where_it_cannot_write(
+    mini_log, trained, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("wsss_training.evaluate.evaluate", None)
     (tmp_path / "file").touch()
     assert evaluate(mini_log, trained[1].folder, "--json", tmp_path / "file" / "seq00.json") == 2
     error = capsys.readouterr().err
     assert "file" in error
     assert "Traceback" not in error
+
+
+def test_evaluate_meets_a_log_without_labels_at_its_start(
+    mini_log, trained, tmp_path, capsys, monkeypatch
+):
+    segment, segmented = Segmenter.__call__, []
+    monkeypatch.setattr(Segmenter, "__call__", lambda *args: segmented.append(1) or segment(*args))
+    root = tmp_path / "data"
+    shutil.copytree(mini_log.root, root)
+    shutil.copytree(root / "sequences" / "00", root / "sequences" / "01")
+    shutil.rmtree(root / "sequences" / "01" / "labels")
+    options = ["--dataset", "semantic_kitti", "--root", root]
+    assert run("evaluate", "--bundle", trained[1].folder, *options) == 2
+    shown = capsys.readouterr().err
+    assert "01/000000: no labels to score against; leave its log out with --option" in shown
+    assert len(segmented) == 1
 
 
 def test_predict_writes_official_ids_in_the_sweeps_order(mini_log, trained, tmp_path):

@@ -2,13 +2,16 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from wsss_perception.cli import main
+from wsss_perception.errors import DatasetError
 from wsss_training.__main__ import COMMANDS
+from wsss_training.data import open_dataset
 from wsss_training.tags import read_tags
 
 
@@ -19,6 +22,23 @@ def run(*words):
 @pytest.fixture
 def dataset(mini_log):
     return ["--dataset", "semantic_kitti", "--root", mini_log.root]
+
+
+@pytest.fixture
+def damaged(mini_log, tmp_path):
+    """A dataset that cannot be opened with labels, nor with images, but without either."""
+    root = tmp_path / "damaged"
+    shutil.copytree(mini_log.root, root)
+    sequence = root / "sequences" / "00"
+    shutil.rmtree(sequence / "labels")
+    calibration = sequence / "calib.txt"
+    lines = calibration.read_text().splitlines(keepends=True)
+    calibration.write_text("".join(line for line in lines if not line.startswith("P2")))
+    words = ["--dataset", "semantic_kitti", "--root", root, "--option", "label_folder=labels"]
+    for kinds in ({"labels": True, "images": False}, {"labels": False, "images": True}):
+        with pytest.raises(DatasetError, match=r"labels|P2"):
+            open_dataset("semantic_kitti", root, **kinds, label_folder="labels")
+    return words
 
 
 @pytest.fixture
@@ -65,6 +85,8 @@ def test_dataset_without_labels_is_sent_to_tagging_by_hand(data_root, tmp_path, 
     words = ["--dataset", "kitti_object", "--root", data_root / "kitti_object"]
     assert run("derive-tags", tmp_path / "tags.yaml", *words) == 2
     assert "tag its scenes by hand" in capsys.readouterr().err
+    assert run("contact-sheet", tmp_path, *words, "--labels") == 2
+    assert "has no labels to draw; leave out --labels" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -97,6 +119,43 @@ def test_check_wants_both_words_of_a_dataset(tmp_path, capsys):
     assert "both --dataset and --root" in capsys.readouterr().err
 
 
+def test_check_refuses_an_option_of_no_dataset(tmp_path, capsys):
+    path = tmp_path / "tags.csv"
+    path.write_text("ontology,semantic_kitti\n00,car\n")
+    assert run("check-tags", path, "--option", "sequences=00") == 2
+    assert "which --dataset and --root name" in capsys.readouterr().err
+
+
+def test_tagging_and_checking_open_neither_labels_nor_images(damaged, tmp_path, typed):
+    path = tmp_path / "tags.csv"
+    typed("road")
+    assert run("tag", path, *damaged) == 0
+    assert run("check-tags", path, *damaged) == 0
+
+
+def test_sheets_open_no_labels_unless_asked_for(mini_log, dataset, tmp_path, capsys):
+    root = tmp_path / "damaged"
+    shutil.copytree(mini_log.root, root)
+    for path in (root / "sequences" / "00" / "labels").iterdir():
+        path.write_bytes(b"cut")
+    words = ["contact-sheet", tmp_path, "--dataset", "semantic_kitti", "--root", root]
+    assert run(*words) == 0
+    assert run(*words, "--labels") == 2
+    assert ".label" in capsys.readouterr().err
+    assert run("contact-sheet", tmp_path, *dataset, "--labels") == 0
+    assert "1 pictures drawn" in capsys.readouterr().out
+
+
+def test_sheets_of_other_classes_are_not_tagged_from(dataset, tmp_path, typed, capsys):
+    sheets, tag = tmp_path / "sheets", ["tag", tmp_path / "tags.csv", *dataset, "--sheets"]
+    assert run("contact-sheet", sheets, *dataset, "--ontology", "nuscenes") == 0
+    assert run(*tag, sheets) == 2
+    assert "00.jpg: numbers other classes than the tags' ontology" in capsys.readouterr().err
+    assert run("contact-sheet", sheets, *dataset) == 0
+    typed("road")
+    assert run(*tag, sheets) == 0
+
+
 def test_sheets_are_drawn_once(dataset, tmp_path, capsys):
     assert run("contact-sheet", tmp_path, *dataset) == 0
     path = tmp_path / "00.jpg"
@@ -118,7 +177,7 @@ def test_scenes_are_tagged_in_the_terminal(dataset, tmp_path, typed, capsys):
     shown = capsys.readouterr().out
     assert "did you mean 'road'?" in shown
     assert f"[1/1] 00   {tmp_path / '00.jpg'} (not drawn yet: contact-sheet)" in shown
-    assert "1 answers written, 0 scenes untagged" in shown
+    assert "tags of 1 scenes written, 0 untagged" in shown
     assert read_tags(path).classes == {"00": {"road", "building"}}
 
 
@@ -135,7 +194,7 @@ def test_tagging_goes_on_with_the_ontology_of_the_file(dataset, tmp_path, typed,
 def test_end_of_input_writes_no_file_without_an_answer(dataset, tmp_path, typed, capsys):
     typed()
     assert run("tag", tmp_path / "tags.yaml", *dataset) == 0
-    assert "0 answers written, 1 scenes untagged" in capsys.readouterr().out
+    assert "tags of 0 scenes written, 1 untagged" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
 
 

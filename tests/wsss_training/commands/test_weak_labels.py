@@ -62,10 +62,44 @@ def test_the_same_words_write_the_same_files(mini_log, tmp_path):
     for name in ("one", "two"):
         assert draw(mini_log, tmp_path / name, "--scribbles", 1) == 0
     paths = sorted(path for path in (tmp_path / "one").rglob("*") if path.is_file())
-    assert len(paths) == 7
+    assert len(paths) == 8
     for path in paths:
         twin = tmp_path / "two" / path.relative_to(tmp_path / "one")
         assert twin.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words", [["--points-per-class", 5], ["--share", 0.01], ["--scribbles", 2]]
+)
+def test_another_seed_draws_other_points(mini_log, tmp_path, words):
+    drawn = []
+    for seed in (0, 1):
+        assert draw(mini_log, tmp_path / str(seed), *words, "--seed", seed) == 0
+        drawn.append(labelled(mini_log, tmp_path / str(seed)) != UNKNOWN)
+    assert (drawn[0] & drawn[1]).sum() < 0.5 * min(drawn[0].sum(), drawn[1].sum())
+
+
+def test_sweeps_without_a_drawn_point_are_told(mini_log, tmp_path, capsys):
+    assert draw(mini_log, tmp_path / "weak", "--points-per-class", 1) == 0
+    info = yaml.safe_load((tmp_path / "weak" / "weak_labels.yaml").read_text())
+    listed = (tmp_path / "weak" / "unlabelled.txt").read_text().splitlines()
+    assert len(listed) == 6 - info["labelled_samples"] >= 4
+    assert f"{len(listed)} sweeps have no labelled point" in capsys.readouterr().out
+
+
+def test_a_share_of_which_nothing_is_drawn_is_refused(mini_log, tmp_path, capsys):
+    assert draw(mini_log, tmp_path / "weak", "--share", 1e-9) == 2
+    assert "none of the 18,000 points of 6 samples was drawn" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["--share", "a"], ["--share", 0.1, "--seed", "a"]])
+def test_words_in_place_of_numbers_are_explained(mini_log, tmp_path, capsys, words):
+    with pytest.raises(SystemExit):
+        draw(mini_log, tmp_path / "weak", *words)
+    error = capsys.readouterr().err
+    assert "'a' is not a" in error
+    assert "_" not in error.splitlines()[-1].replace("wsss_training", "")
 
 
 @pytest.mark.parametrize(

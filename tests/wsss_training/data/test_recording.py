@@ -1,3 +1,4 @@
+import io
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from wsss_perception.frame import PointCloud
 from wsss_perception.geometry import Camera, check_rigid, make_transform, matrix_from_quaternion
 from wsss_training.data import open_dataset
 from wsss_training.data.recording import Recording
+from wsss_training.dataset_check import check_dataset
 from wsss_training.recording.files import SceneWriter, write_recording
 from wsss_training.recording.scene import Scene, SceneImage, Sweep, scene_to_dict
 
@@ -103,6 +105,12 @@ def test_a_recording_without_scenes_is_refused(tmp_path):
         Recording(tmp_path)
 
 
+def npy(values):
+    stream = io.BytesIO()
+    np.save(stream, values.astype(np.float32))
+    return stream.getvalue()
+
+
 def change_frames(root, path, value):
     """Replaces an entry of drive_9's frames.json, named by its keys; removes it for None."""
     file = root / "drive_9" / "frames.json"
@@ -152,6 +160,9 @@ FRONT = ("sweeps", 0, "images", "front")
         ([*FRONT, "T_camera_lidar", 0, 0], 10**400, "T_camera_lidar: not a 4x4 matrix"),
         ([*FRONT, "file"], "../left/7.png", "'../left/7.png' is not a name to use here"),
         ([*FRONT, "stamp"], None, "image of 'front': has no 'stamp'"),
+        ([*FRONT, "stamp"], 2**63, "image of 'front': stamp 9223372036854775808 is not one of 64"),
+        (["sweeps", 0, "stamp"], -(2**63) - 1, "sweep 0: stamp -9223372036854775809 is not one"),
+        (["channels", "y"], 1, "channel 'y': x, y and z come first by themselves"),
     ],
 )
 def test_a_wrong_entry_is_named_with_its_file(recording, path, value, message):
@@ -170,6 +181,13 @@ def test_a_wrong_entry_is_named_with_its_file(recording, path, value, message):
         (f"points/{STAMPS[0]}.npy", lambda c: b"", "cannot be read"),
         (f"points/{STAMPS[0]}.npy", lambda c: None, "cannot be read"),
         (f"points/{STAMPS[0]}.npy", lambda c: c.replace(b"<f4", b"<i4"), "is int32"),
+        (f"points/{STAMPS[0]}.npy", lambda c: c + bytes(3), "has 3 bytes after its array"),
+        (f"points/{STAMPS[0]}.npy", lambda c: npy(np.zeros((0, 7))), "has no points; write it"),
+        (
+            f"points/{STAMPS[0]}.npy",
+            lambda c: npy(np.where(np.arange(7) == 2, np.nan, np.ones((5, 1)))),
+            "5 of its 5 points are not finite; write it anew, or take the sweep out of frames",
+        ),
         ("front/8.png", lambda c: c[:9], "image cannot be read"),
         ("front/8.png", lambda c: None, "image cannot be read"),
         ("frames.json", lambda c: c[:-1], "cannot be read"),
@@ -192,6 +210,20 @@ def test_points_of_other_channels_than_the_scene_says_are_refused(recording):
     change_frames(recording, ["channels"], {"intensity": 1})
     with pytest.raises(DatasetError, match=r"float32 \[20, 7\].*float32 \[N, 4\]: x, y, z, inten"):
         Recording(recording)[0]
+
+
+def test_the_check_of_a_dataset_names_a_sweep_without_points(recording):
+    path = recording / "drive_9" / "points" / f"{STAMPS[1]}.npy"
+    path.write_bytes(npy(np.zeros((0, 7))))
+    check = check_dataset(Recording(recording, scenes=["drive_9"]), [0, 1])
+    assert check.failures[0][0] == f"drive_9/{STAMPS[1]}"
+    assert f"{path}: has no points" in check.failures[0][1]
+
+
+def test_a_cloud_without_points_can_be_written(tmp_path):
+    empty = make_cloud(5).select(np.zeros(0, dtype=np.int64))
+    assert SceneWriter(tmp_path, "a_000").write_points(empty) == 0
+    assert np.load(tmp_path / ".a_000.part" / "points" / "5.npy").shape == (0, 7)
 
 
 def test_an_image_of_another_size_is_refused(recording):

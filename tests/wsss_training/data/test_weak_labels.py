@@ -14,8 +14,10 @@ from wsss_perception.ontology import load_ontology
 from wsss_training.data import open_dataset
 from wsss_training.data.weak_labels import (
     INFO_FILE,
+    UNLABELLED_FILE,
     ChosenPoints,
     WeaklyLabelled,
+    has_label,
     read_chosen,
     write_weak_labels,
 )
@@ -55,8 +57,27 @@ def test_the_summary_tells_how_they_came_about(weak):
     info = yaml.safe_load((weak / INFO_FILE).read_text())
     assert (info["schema"], info["ontology"], info["seed"]) == (1, "semantic_kitti", 0)
     assert (info["samples"], info["points"], info["labelled_points"]) == (2, 6, 1)
+    assert info["labelled_samples"] == 1
     assert info["labelled_points_of"]["car"] == 1
     assert json.dumps(info)  # plain numbers
+
+
+def test_the_folder_tells_which_samples_have_a_label(weak):
+    sample_ids = ["00/000001", "01/000000", "00/000000"]
+    assert has_label(weak, sample_ids).tolist() == [False, True, True]
+    assert has_label(weak, []).dtype == bool
+    (weak / UNLABELLED_FILE).unlink()
+    assert has_label(weak, sample_ids).all(), "pseudo-labels have no such list"
+    (weak / UNLABELLED_FILE).write_bytes(b"\xff")
+    with pytest.raises(DatasetError, match=r"unlabelled\.txt: cannot be read"):
+        has_label(weak, sample_ids)
+
+
+def test_choices_without_any_point_are_not_written(tmp_path):
+    for choices in ([], [choice("00/000000", [], [])]):
+        with pytest.raises(DatasetError, match=r"weak: not written: none of the . points"):
+            write_weak_labels(tmp_path / "weak", choices, ONTOLOGY, {})
+    assert list(tmp_path.iterdir()) == []
 
 
 chosen = st.integers(0, 200).flatmap(
@@ -73,7 +94,7 @@ def test_written_choices_are_read_again(tmp_path_factory, points_and_indices, la
     points, indices = points_and_indices
     folder = tmp_path_factory.mktemp("weak") / "deep" / "er"
     written = choice("scene/part/LIDAR__1.2", indices, [label] * len(indices), points)
-    write_weak_labels(folder, [written], ONTOLOGY, {})
+    write_weak_labels(folder, [written, choice("other/1", [0], [0])], ONTOLOGY, {})
     read = read_chosen(folder / "scene/part/LIDAR__1.2.npz", written.sample_id, 19)
     assert (read.points, read.sample_id) == (points, written.sample_id)
     np.testing.assert_array_equal(read.indices, written.indices)
@@ -94,11 +115,13 @@ def test_a_sample_of_another_size_is_an_error_with_a_remedy(semantic_kitti, weak
         dataset[1]
 
 
-def test_weak_labels_of_another_ontology_are_refused(semantic_kitti, kitti_object, weak):
+def test_weak_labels_of_another_ontology_are_refused(semantic_kitti, weak):
     with pytest.raises(DatasetError, match=r"of ontology 'semantic_kitti', the dataset's is 'sem"):
         open_dataset("semantic_kitti", semantic_kitti, weak_labels=weak, moving=True)
-    with pytest.raises(DatasetError, match="the dataset's is none"):
-        open_dataset("kitti_object", kitti_object, weak_labels=weak)
+
+
+def test_a_set_without_classes_takes_those_of_its_weak_labels(kitti_object, weak):
+    assert open_dataset("kitti_object", kitti_object, weak_labels=weak).ontology == ONTOLOGY
 
 
 @pytest.mark.parametrize("content", [None, "", "schema: 2\n", "- a\n", "a: [", b"\xff"])

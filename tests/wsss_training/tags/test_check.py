@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsss_perception.ontology import load_ontology
-from wsss_training.tags.check import check_tags, format_report, format_table
+from wsss_training.tags.check import ForeignScene, check_tags, format_report, format_table
 from wsss_training.tags.tags_file import TagsFile
 
 KITTI = load_ontology("semantic_kitti")
@@ -71,12 +71,21 @@ def test_scenes_are_compared_with_the_dataset(things):
     file = TagsFile("things", {"0": ("wall",), "02": ("wall",), "zz": ()})
     report = check_tags(file, things, ["00", "01", "02"])
     assert report.untagged == ["00", "01"]
-    assert report.foreign == [("0", "00"), ("zz", None)]
+    assert report.foreign == [ForeignScene("0", "00", False), ForeignScene("zz", None, False)]
     assert report.shared == 1
     assert report.must_mend() == []
     text = format_report(report)
     assert "untagged scenes of the dataset (2): 00, 01" in text
     assert "not in the dataset: scene '0'; did you mean '00'?" in text
+
+
+def test_scene_whose_zeros_were_lost_is_found_among_tagged_ones(things):
+    file = TagsFile("things", {"00": ("wall",), "0": ("wall",), "3": ("wall",)})
+    report = check_tags(file, things, ["00", "03", "30"])
+    assert report.foreign == [ForeignScene("0", "00", True), ForeignScene("3", "03", False)]
+    assert "not in the dataset: scene '0'; '00' is tagged already" in format_report(report)
+    assert "not in the dataset: scene '3'; did you mean '03'?" in format_report(report)
+    assert report.to_dict()["foreign"][0]["nearest_is_tagged"] is True
 
 
 def test_file_for_another_dataset_must_be_mended(things):

@@ -6,8 +6,10 @@ from PIL import Image
 
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN, PointCloud
+from wsss_perception.ontology import load_ontology
 from wsss_training.data.sample import Sample
-from wsss_training.tags.contact_sheet import draw_classes, draw_sheet, draw_sheets, spread
+from wsss_training.dataset_pictures import spread
+from wsss_training.tags.contact_sheet import draw_classes, draw_sheet, draw_sheets
 from wsss_training.tags.scene_map import (
     color_points,
     draw_scene_map,
@@ -24,7 +26,7 @@ def area_of(picture, color, tolerance=12):
 
 @given(st.integers(1, 400), st.integers(1, 12))
 def test_choice_is_spread_from_first_to_last(count, wanted):
-    chosen = spread(count, wanted)
+    chosen = spread(range(count), wanted)
     assert len(chosen) == min(count, wanted)
     assert chosen[0] == 0
     assert chosen[-1] == (count - 1 if wanted > 1 else 0)
@@ -169,6 +171,25 @@ def test_sheets_are_written_and_read_few_sweeps(tmp_path, make_sample, fake_data
         with Image.open(path) as picture:
             assert picture.size[0] == 1600
         assert [entry.suffix for entry in path.parent.iterdir() if entry.is_file()] == [".jpg"]
+
+
+def test_sheets_show_labels_only_where_asked_for(tmp_path, make_sample, fake_dataset, things):
+    dataset = fake_dataset([make_sample("a", labels=[0] * 60)])
+    for labels in (False, True, False):
+        [(path, is_new)] = draw_sheets(dataset, tmp_path, ontology=things, labels=labels)
+        with Image.open(path) as picture:
+            area = area_of(np.asarray(picture), things.colors[0], 40)
+        assert is_new
+        assert (area > 300) == labels
+
+
+def test_sheets_of_other_classes_are_drawn_anew(tmp_path, make_sample, fake_dataset, things):
+    dataset = fake_dataset([make_sample("a")])
+    for ontology in (None, things, load_ontology("nuscenes")):
+        found = [
+            is_new for _ in range(2) for _, is_new in draw_sheets(dataset, tmp_path, None, ontology)
+        ]
+        assert found == [True, False]
 
 
 def test_sheets_that_are_there_stay(tmp_path, make_sample, fake_dataset):

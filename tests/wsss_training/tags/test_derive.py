@@ -17,6 +17,12 @@ def test_labels_are_counted_over_all_sweeps_of_a_scene(make_sample):
     assert not counts["c"].any()
 
 
+def test_points_of_joined_sweeps_are_counted_once(make_sample):
+    time = np.repeat(np.float32([0, -0.1]), [40, 20])
+    sample = make_sample("a", 1, [0] * 40 + [1] * 20, channels={"time": time})
+    assert count_labels([sample])["a"][:2].tolist() == [40, 0]
+
+
 def test_class_is_tagged_from_the_least_number_of_points_on(things):
     counts = {"a": np.zeros(256, np.int64)}
     counts["a"][[0, 1, 3]] = [20, 19, 21]
