@@ -47,7 +47,7 @@ class OpenScene:
         Raises:
             OSError: it cannot be written.
         """
-        cloud = point_cloud2.decode(message, None, scale)
+        cloud = point_cloud2.decode(message, self._plan.channels, scale)
         invalid = self.writer.write_points(cloud)
         self._clouds.add(cloud.stamp)
         return len(cloud) - invalid, invalid
