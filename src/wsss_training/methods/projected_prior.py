@@ -5,7 +5,6 @@ weighted by the teacher's confidence, and Lovasz-Softmax on the points that came
 with 3D labels the same losses, with a confidence of 1, are ordinary full supervision.
 """
 
-import lightning
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
@@ -16,10 +15,11 @@ from wsss_training.config import OptimizationConfig
 from wsss_training.data.training_set import Batch
 from wsss_training.losses.cross_entropy import weighted_cross_entropy
 from wsss_training.losses.lovasz import lovasz_softmax
+from wsss_training.methods.agreement import WatchesAgreement
 from wsss_training.methods.schedule import one_cycle
 
 
-class ProjectedPrior(lightning.LightningModule):
+class ProjectedPrior(WatchesAgreement):
     """Trains a network on noisily labelled points.
 
     Args:
@@ -40,12 +40,10 @@ class ProjectedPrior(lightning.LightningModule):
         self.register_buffer("class_weights", torch.from_numpy(class_weights), persistent=False)
         self.network = network
         self._optimization = optimization
-        self._agreeing = 0
-        self._compared = 0
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, _: int) -> Batch:
-        """Moves a batch to the device."""
-        return batch.to(device)
+    def watched_network(self) -> MinkUNet:
+        """The network itself."""
+        return self.network
 
     def training_step(self, batch: Batch, _: int) -> torch.Tensor:
         """``L = CE(z, prior) + w Lovasz(softmax(z), prior)``.
@@ -60,22 +58,6 @@ class ProjectedPrior(lightning.LightningModule):
         self.log("train/cross_entropy", cross_entropy, prog_bar=True, batch_size=size)
         self.log("train/lovasz", lovasz, prog_bar=True, batch_size=size)
         return cross_entropy + self._optimization.lovasz_weight * lovasz
-
-    def on_validation_epoch_start(self) -> None:
-        """Starts counting agreement."""
-        self._agreeing, self._compared = 0, 0
-
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Counts points of held-back sweeps on which network and labels agree."""
-        logits = self.network(batch.coords, batch.features)[batch.voxels]
-        self._agreeing += int((logits.argmax(dim=1) == batch.labels).sum())
-        self._compared += len(batch.labels)
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the share of agreeing points."""
-        counts = torch.tensor([self._agreeing, self._compared], device=self.device)
-        agreeing, compared = self.trainer.strategy.reduce(counts, reduce_op="sum").tolist()
-        self.log("held_back/agreement", agreeing / max(compared, 1), prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with a one-cycle schedule over all steps."""

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
-import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import nn
@@ -18,9 +17,9 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
 
 from wsss_perception.frame import UNKNOWN
+from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.config_wsegpc import StageConfig, WSegPCConfig
 from wsss_training.data.scene_batch import SceneBatch, Views, Voxels
-from wsss_training.data.training_set import Batch
 from wsss_training.losses.consistency import (
     ClassAdaptiveThreshold,
     FixedThreshold,
@@ -35,6 +34,7 @@ from wsss_training.losses.ramp import ramp
 from wsss_training.losses.sampling import sample_bilinear
 from wsss_training.losses.tag_loss import scene_means, tag_loss
 from wsss_training.losses.tag_mask import tag_probabilities
+from wsss_training.methods.agreement import WatchesAgreement
 from wsss_training.methods.ema_teacher import EmaTeacher
 from wsss_training.methods.schedule import one_cycle
 from wsss_training.networks.cross_modal import CrossModalNetwork, Projectors
@@ -70,7 +70,7 @@ class ImagePrediction:
     logits: torch.Tensor
 
 
-class WSegPC(lightning.LightningModule):
+class WSegPC(WatchesAgreement):
     """One of the two stages that lead to pseudo-labels.
 
     Args:
@@ -113,13 +113,10 @@ class WSegPC(lightning.LightningModule):
         self.register_buffer("varying_tags", varying_tags, persistent=False)
         self._config, self._stage, self._lovasz_weight = config, stage, lovasz_weight
         self._consistent = consistent and config.consistency != "none"
-        self._agreeing = self._compared = 0
 
-    def transfer_batch_to_device(
-        self, batch: Batch | SceneBatch, device: torch.device, _: int
-    ) -> Batch | SceneBatch:
-        """Moves a batch to the device."""
-        return batch.to(device)
+    def watched_network(self) -> MinkUNet:
+        """The averaged 3D branch."""
+        return cast(CrossModalNetwork, self.teacher.network).points
 
     def training_step(self, batch: SceneBatch, _: int) -> torch.Tensor:
         """The sum of all losses, each with its weight and warm-up (appendix, total loss)."""
@@ -267,23 +264,6 @@ class WSegPC(lightning.LightningModule):
         image_features, maps = network.forward_images(views.images)
         images = ImagePrediction(image_features, maps.movedim(1, 3).flatten(0, 2))
         return Prediction(rows, features, logits, images)
-
-    def on_validation_epoch_start(self) -> None:
-        """Starts counting agreement."""
-        self._agreeing = self._compared = 0
-
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Counts points of held-back sweeps on which the averaged 3D branch and the prior agree."""
-        network = cast(CrossModalNetwork, self.teacher.network)
-        logits = network.points(batch.coords, batch.features)[batch.voxels]
-        self._agreeing += int((logits.argmax(dim=1) == batch.labels).sum())
-        self._compared += len(batch.labels)
-
-    def on_validation_epoch_end(self) -> None:
-        """Logs the share of agreeing points."""
-        counts = torch.tensor([self._agreeing, self._compared], device=self.device)
-        agreeing, compared = self.trainer.strategy.reduce(counts, reduce_op="sum").tolist()
-        self.log("held_back/agreement", agreeing / max(compared, 1), prog_bar=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """SGD with a polynomial schedule, as the paper, or AdamW with one cycle."""
