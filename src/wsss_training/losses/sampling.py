@@ -28,9 +28,11 @@ def sample_bilinear(
     low = cell.floor()
     high = torch.minimum(low + 1, last).long()
     (right, below), (column, row) = (cell - low).unbind(1), low.long().unbind(1)
+    rows = features.movedim(1, 3).flatten(0, 2)
+    # unlike indexing, index_select sums its gradient in a fixed order: a run can be repeated
     sampled = features.new_zeros(len(uv), features.shape[1], dtype=torch.float32)
     for y, weight_y in ((row, 1 - below), (high[:, 1], below)):
         for x, weight_x in ((column, 1 - right), (high[:, 0], right)):
-            corner = features[image, :, y, x].float()
+            corner = rows.index_select(0, (image * h + y) * w + x).float()
             sampled = sampled + corner * (weight_x * weight_y)[:, None]
     return sampled

@@ -50,7 +50,7 @@ class ProjectedPrior(WatchesAgreement):
 
         Points weigh in the cross-entropy by the teacher's confidence and their class's weight.
         """
-        logits = self.network(batch.coords, batch.features)[batch.voxels].float()
+        logits = self.network(batch.coords, batch.features).index_select(0, batch.voxels).float()
         weights = batch.weights * self.class_weights[batch.labels]
         cross_entropy = weighted_cross_entropy(logits, batch.labels, weights)
         lovasz = lovasz_softmax(logits.softmax(dim=1), batch.labels)

@@ -207,7 +207,7 @@ class WSegPC(WatchesAgreement):
         view = views.pair_view[pairs]
         size = (views.images.shape[2], views.images.shape[3])
         pixel = sample_bilinear(image_features, view, views.pair_uv[pairs], size)
-        point = voxel_features[voxel[pairs]].float()
+        point = voxel_features.index_select(0, voxel[pairs]).float()
         scene, guide = views.scene[view], GUIDANCE[config.guidance]
         weight = config.guidance_weight
         yield "guide_points", weight, guide(projectors.to_image(point), pixel, scene)
@@ -258,7 +258,7 @@ class WSegPC(WatchesAgreement):
     ) -> Prediction:
         features, logits = network.forward_points(voxels.coords, voxels.features)
         rows = torch.nonzero(voxels.of_point >= 0)[:, 0]
-        logits = logits[voxels.of_point[rows]]
+        logits = logits.index_select(0, voxels.of_point[rows])
         if network.images is None or views is None or not len(views.images):
             return Prediction(rows, features, logits, None)
         image_features, maps = network.forward_images(views.images)

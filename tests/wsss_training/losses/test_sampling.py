@@ -93,3 +93,18 @@ def test_sample_bilinear_of_half_precision_maps_interpolates_in_float32():
     uv = torch.tensor([[0.3, 0.0]])
     sampled = sample_bilinear(features, torch.zeros(1, dtype=torch.int64), uv, (1, 2))
     assert math.isclose(sampled.item(), 1.3, rel_tol=1e-6)
+
+
+def test_gradients_are_the_same_each_time():
+    torch.manual_seed(0)
+    features, uv = torch.randn(2, 64, 15, 50), torch.rand(3000, 2) * torch.tensor([400.0, 120.0])
+    image = torch.randint(0, 2, (3000,))
+
+    def gradient() -> torch.Tensor:
+        leaf = features.clone().requires_grad_()
+        sample_bilinear(leaf, image, uv, (120, 400)).square().sum().backward()
+        assert leaf.grad is not None
+        return leaf.grad
+
+    first = gradient()
+    assert all(torch.equal(first, gradient()) for _ in range(5))
