@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, a core each")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     tasks = [(name, seed) for seed in range(arguments.seeds) for name in VARIANTS]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda task: train_and_score(*task, arguments), tasks))
