@@ -1,5 +1,6 @@
 """What every method watches while it trains: agreement with the labels of held-back sweeps."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import lightning
@@ -9,7 +10,7 @@ from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.data.training_set import Batch
 
 
-class WatchesAgreement(lightning.LightningModule):
+class WatchesAgreement(lightning.LightningModule, ABC):
     """Logs the share of held-back points on which a network and their labels agree."""
 
     def __init__(self) -> None:
@@ -17,9 +18,9 @@ class WatchesAgreement(lightning.LightningModule):
         self._agreeing = 0
         self._compared = 0
 
+    @abstractmethod
     def watched_network(self) -> MinkUNet:
         """The 3D network whose predictions are compared."""
-        raise NotImplementedError
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, _: int) -> Any:
         """Moves a batch to the device."""

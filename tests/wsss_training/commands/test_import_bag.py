@@ -1,4 +1,3 @@
-import io
 import shutil
 import tracemalloc
 from argparse import ArgumentParser
@@ -6,127 +5,36 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
+from made_bags import (
+    CAMERA,
+    CLOUD,
+    MS,
+    OPTICAL,
+    STORE,
+    TYPES,
+    compress,
+    files,
+    import_one,
+    make_cloud,
+    make_jpeg,
+    make_pixels,
+    paired,
+    png,
+    stamps,
+    world_at,
+    write_bag,
+)
+from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from wsss_perception.bag import BagWriter, open_bag
+from wsss_perception.bag import BagWriter
 from wsss_perception.calibration import CameraCalibration, write_calibration
 from wsss_perception.errors import BagError, ConfigError
-from wsss_perception.frame import PointCloud
-from wsss_perception.geometry import Camera, invert, make_transform, matrix_from_quaternion
-from wsss_perception.messages import camera_info, image, point_cloud2, transform
+from wsss_perception.geometry import Camera, invert, make_transform
+from wsss_perception.messages import image, point_cloud2
 from wsss_training.commands import import_bag as command
 from wsss_training.commands.make_bag import make_bag
 from wsss_training.data import open_dataset
 from wsss_training.recording import ImportSettings, import_bags, read_recording
-from wsss_training.recording.open_scene import OpenScene
-
-STORE = get_typestore(Stores.ROS2_JAZZY)
-TYPES = STORE.types
-MS = 1_000_000
-CLOUD, IMAGE, JPEG = (f"sensor_msgs/msg/{n}" for n in ("PointCloud2", "Image", "CompressedImage"))
-CAMERA = Camera(16, 12, np.array([[8.0, 0, 8], [0, 8.0, 6], [0, 0, 1]]), "plumb_bob", (0.1, 0.01))
-OPTICAL = make_transform(matrix_from_quaternion([0.5, -0.5, 0.5, -0.5]), [0.1, -0.2, 0.3])
-
-
-def world_at(stamp):
-    """10 m/s ahead."""
-    return make_transform(np.eye(3), [stamp * 1e-8, 0, 0])
-
-
-def make_cloud(stamp, points=6):
-    rng = np.random.default_rng(stamp)
-    xyz = rng.normal(0, 5, (points, 3)).astype(np.float32)
-    channels = {"intensity": rng.uniform(0, 255, points).astype(np.float32)}
-    return PointCloud(xyz, {**channels, "ring": np.arange(points, dtype=np.float32)}, stamp, "os1")
-
-
-def make_pixels(stamp):
-    return np.random.default_rng(stamp).integers(0, 255, (12, 16, 3), dtype=np.uint8)
-
-
-def make_jpeg(stamp):
-    return image.encode_jpeg(make_pixels(stamp), stamp, "front_optical", TYPES)
-
-
-def make_raw(stamp):
-    return image.encode_rgb8(make_pixels(stamp), stamp, "front_optical", TYPES)
-
-
-def write_bag(
-    path,
-    clouds=range(100, 600, 100),
-    images=range(110, 610, 100),
-    encode=make_raw,
-    change=lambda topic, stamp, message: message,
-    poses=True,
-    storage="mcap",
-    points=6,
-):
-    """A bag of a LiDAR and a camera 'rig/front'; stamps in ms, received up to 30 ms later."""
-    events = [(t * MS, "/points", CLOUD) for t in clouds]
-    kind = JPEG if encode is make_jpeg else IMAGE
-    topic = "/rig/front/image/compressed" if kind == JPEG else "/rig/front/image"
-    events += [(t * MS, topic, kind) for t in images]
-    delay = {CLOUD: 30 * MS, kind: 5 * MS}
-    with BagWriter(path, storage, STORE) as writer:
-        tf = "tf2_msgs/msg/TFMessage"
-        names = {name: writer.add_topic(name, tf) for name in ("/tf", "/tf_static")}
-        mount = transform.encode_stamped(invert(OPTICAL), "os1", "front_optical", 0, TYPES)
-        writer.write(names["/tf_static"], 0, TYPES[tf](transforms=[mount]))
-        for second in (0, 10**4) if poses else ():
-            pose = world_at(second * MS)
-            entry = transform.encode_stamped(pose, "odom", "os1", second * MS, TYPES)
-            writer.write(names["/tf"], 0, TYPES[tf](transforms=[entry]))
-        infos = writer.add_topic("/rig/front/camera_info", "sensor_msgs/msg/CameraInfo")
-        writer.write(infos, 0, camera_info.encode(CAMERA, 0, "front_optical", TYPES))
-        topics = {name: writer.add_topic(name, kind) for name, kind in {e[1:] for e in events}}
-        for stamp, name, kind in sorted(events, key=lambda e: e[0] + delay[e[2]]):
-            message = encode(stamp)
-            if kind == CLOUD:
-                message = point_cloud2.encode_cloud(make_cloud(stamp, points), TYPES)
-            message = change(name, stamp // MS, message)
-            writer.write(topics[name], stamp + delay[kind], message)
-    return path
-
-
-@pytest.fixture(scope="module")
-def drive(tmp_path_factory):
-    """The bag that most tests read; none changes it."""
-    return write_bag(tmp_path_factory.mktemp("shared") / "drive")
-
-
-def import_one(bag, root, **settings):
-    ((_, counts),) = import_bags([bag], root, ImportSettings(**settings))
-    return counts, open_dataset("recording", root)
-
-
-def stamps(dataset):
-    return [int(sample_id.rpartition("/")[2]) // MS for sample_id in dataset.sample_ids]
-
-
-def paired(dataset):
-    """Stamp of each sweep and of its image, or None, in ms."""
-    samples = [dataset[index] for index in range(len(dataset))]
-    return [(s.cloud.stamp // MS, s.images[0].stamp // MS if s.images else None) for s in samples]
-
-
-def files(root, pattern="*/rig-front/*"):
-    return sorted(path.name for path in root.glob(pattern))
-
-
-def compress(source, target, storage, mode):
-    writer = Writer(target, version=9, storage_plugin=storage)
-    writer.set_compression(mode, CompressionFormat.ZSTD)
-    with open_bag(source) as bag, writer:
-        topics = {
-            c.topic: writer.add_connection(c.topic, c.msgtype, typestore=STORE)
-            for c in bag.connections
-        }
-        for message in bag.messages():
-            writer.write(topics[message.connection.topic], message.received, message.data)
-    return target
 
 
 @pytest.mark.parametrize("kind", ["mcap", "sqlite3", "file", "message", "chunk"])
@@ -157,15 +65,6 @@ def test_a_recording_holds_the_clouds_images_and_places_of_any_bag(tmp_path, kin
         assert (source.camera.model, source.camera.distortion) == ("plumb_bob", (0.1, 0.01))
         np.testing.assert_array_equal(source.camera.matrix, CAMERA.matrix)
         np.testing.assert_array_equal(source.load().image, make_pixels(taken))
-
-
-def png(stamp, mode="RGB"):
-    stream = io.BytesIO()
-    pixels = Image.fromarray(make_pixels(stamp))
-    if mode == "I;16":
-        pixels = Image.fromarray(np.asarray(pixels.convert("L")).astype(np.uint16) * 256)
-    pixels.save(stream, "PNG")
-    return replace(make_jpeg(stamp), format="png", data=np.frombuffer(stream.getvalue(), np.uint8))
 
 
 @pytest.mark.parametrize(("encode", "suffix"), [(make_jpeg, "jpg"), (png, "png")])
@@ -278,92 +177,6 @@ def test_a_channel_that_float32_cannot_hold_is_in_no_file(tmp_path, caplog):
     assert caplog.text.count("channel 'ring' is left out") == 1
 
 
-def test_damaged_clouds_and_images_are_counted_named_and_left_out(tmp_path, caplog):
-    def spoil(topic, stamp, message):
-        if (topic, stamp) in [("/points", 200), ("/rig/front/image/compressed", 310)]:
-            message.data = message.data[:-9]
-        if (topic, stamp) == ("/points", 500):
-            message = replace(message, fields=message.fields[:-1])
-        return message
-
-    bag = write_bag(tmp_path / "drive", encode=make_jpeg, change=spoil)
-    counts, dataset = import_one(bag, tmp_path / "out")
-    assert paired(dataset) == [(100, 110), (300, None), (400, 410)]
-    assert (counts.damaged_clouds, counts.damaged_images, counts.sweeps) == (2, 1, 3)
-    assert len(files(tmp_path / "out")) == 2
-    assert "cloud of 0.200000000" in caplog.text
-    assert "the fields ['intensity'], most are in 'os1' with ['intensity', 'ring']" in (caplog.text)
-    assert "image of 0.310000000" in caplog.text
-
-
-def test_clouds_with_the_stamp_of_another_are_left_out(tmp_path):
-    def unset(topic, stamp, message):
-        if topic == "/points" and stamp > 300:
-            message.header.stamp.nanosec = 200 * MS
-        return message
-
-    counts, dataset = import_one(write_bag(tmp_path / "drive", change=unset), tmp_path / "out")
-    assert (stamps(dataset), counts.damaged_clouds) == ([100, 200, 300], 2)
-
-
-def test_images_of_another_size_are_left_out(tmp_path, caplog):
-    big = lambda stamp: image.encode_rgb8(np.zeros((24, 32, 3), np.uint8), stamp, "f", TYPES)  # noqa: E731
-    bag = write_bag(tmp_path / "drive", encode=lambda stamp: big(stamp))
-    counts, dataset = import_one(bag, tmp_path / "out")
-    assert counts.damaged_images == 5
-    assert dataset[0].images == ()
-    assert "images are 32 x 24, its calibration is for 16 x 12" in caplog.text
-
-
-def test_a_bag_without_a_usable_cloud_is_refused(tmp_path):
-    def spoil(topic, stamp, message):
-        if topic == "/points":
-            message.data = message.data[:-1]
-        return message
-
-    bag = write_bag(tmp_path / "drive", change=spoil)
-    with pytest.raises(BagError, match=r"none of its clouds on /points can be used: .*cut short"):
-        import_one(bag, tmp_path / "out")
-
-
-def test_a_bag_without_cameras_is_imported_with_a_warning(tmp_path, caplog):
-    counts, dataset = import_one(write_bag(tmp_path / "drive", images=[]), tmp_path / "out")
-    assert len(dataset) == counts.sweeps == 5
-    assert "no camera can be used" in caplog.text
-    import_one(write_bag(tmp_path / "late", images=[900]), tmp_path / "out2")
-    assert "camera 'rig/front': no image is near enough to a cloud" in caplog.text
-
-
-def test_a_killed_import_goes_on_where_it_was(tmp_path, drive, monkeypatch):
-    root = tmp_path / "out"
-    import_one(drive, tmp_path / "whole", scene_seconds=0.2)
-    finish = OpenScene.describe
-
-    def die(scene):
-        if scene.name == "drive_001":
-            raise KeyboardInterrupt
-        return finish(scene)
-
-    monkeypatch.setattr(OpenScene, "describe", die)
-    with pytest.raises(KeyboardInterrupt):
-        import_one(drive, root, scene_seconds=0.2)
-    monkeypatch.undo()
-    assert sorted(path.name for path in root.iterdir()) == ["drive_000", "recording.yaml"]
-    made = (root / "drive_000" / "frames.json").stat().st_mtime_ns
-    (root / ".drive_001.part" / "points").mkdir(parents=True)  # as SIGKILL leaves it
-    (root / ".drive_001.part" / "points" / "1.npy").write_bytes(b"half")
-    (root / ".salvaged-x").mkdir()
-    counts, _ = import_one(drive, root, scene_seconds=0.2)
-    assert (counts.present, counts.scenes) == (["drive_000"], ["drive_001", "drive_002"])
-    assert (root / "drive_000" / "frames.json").stat().st_mtime_ns == made
-    content = [
-        {p.relative_to(r): p.read_bytes() for p in r.rglob("*") if p.is_file() and p.parent != r}
-        for r in (root, tmp_path / "whole")
-    ]
-    assert content[0] == content[1]
-    assert not list(root.glob(".*"))
-
-
 def test_what_a_bag_was_imported_with_is_refused_otherwise_while_its_scenes_are_there(
     tmp_path, drive
 ):
@@ -412,64 +225,6 @@ def test_bags_can_be_added_and_are_told_apart_by_their_names(tmp_path):
     with pytest.raises(BagError, match="absent: no such bag"):
         list(import_bags([first, tmp_path / "absent"], tmp_path / "other", ImportSettings()))
     assert not (tmp_path / "other").exists()
-
-
-@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_of_a_bag_cut_short_what_was_recorded_is_imported_and_the_damage_told(
-    tmp_path, capsys, storage
-):
-    bag = write_bag(
-        tmp_path / "drive",
-        clouds=range(100, 4100, 100),
-        images=range(110, 4110, 100),
-        storage=storage,
-        points=5000,
-    )
-    path = next(path for path in bag.iterdir() if path.suffix in (".mcap", ".db3"))
-    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * 0.7)])
-    (bag / "metadata.yaml").unlink()
-    parser = ArgumentParser()
-    command.add_arguments(parser)
-    words = [str(bag), str(tmp_path / "out"), "--scene-seconds", "1"]
-    for _ in range(2):
-        with pytest.raises(BagError, match=r"what precedes the damage was imported and kept; .*"):
-            command.run(parser.parse_args(words))
-    dataset = open_dataset("recording", tmp_path / "out")
-    found = paired(dataset)
-    count = len(found)
-    assert 12 < count < 40
-    assert [cloud for cloud, _ in found] == list(range(100, 100 + 100 * count, 100))
-    assert all(taken == cloud + 10 for cloud, taken in found[:-1])
-    assert len(dataset[count - 1].cloud) == 5000
-    assert not list((tmp_path / "out").glob(".*"))
-    assert "were there already and are left as they are" in capsys.readouterr().out
-
-
-def test_damage_met_in_the_last_pass_keeps_the_sweeps_before_it(tmp_path, drive, monkeypatch):
-    """The scene that the damage cuts is kept, and named when the import is tried again."""
-    from wsss_perception.bag import reader
-
-    messages = reader.Bag.messages
-
-    def damaged(self, connections=None, start=None, stop=None):
-        for message in messages(self, connections, start, stop):
-            if start is not None and message.received > 300 * MS:
-                raise BagError("drive: damaged after 3 messages")
-            yield message
-
-    monkeypatch.setattr(reader.Bag, "messages", damaged)
-    counts, dataset = import_one(drive, tmp_path / "out")
-    assert counts.damage == "drive: damaged after 3 messages"
-    assert paired(dataset) == [(100, 110), (200, 210)]
-    monkeypatch.undo()
-    assert import_one(drive, tmp_path / "out")[0].present == ["drive_000"]
-
-
-def test_a_scene_with_fewer_sweeps_than_the_bag_has_is_warned_of(tmp_path, caplog):
-    import_one(write_bag(tmp_path / "a" / "drive", clouds=[100, 200]), tmp_path / "out")
-    counts, _ = import_one(write_bag(tmp_path / "b" / "drive"), tmp_path / "out")
-    assert counts.present == ["drive_000"]
-    assert "left as it is, with 2 of the bag's 5 sweeps; remove it" in caplog.text
 
 
 def test_memory_does_not_grow_with_the_bag(tmp_path):

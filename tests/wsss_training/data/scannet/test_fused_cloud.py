@@ -8,8 +8,6 @@ from wsss_perception.errors import DatasetError
 from wsss_training.data import fused_cloud, open_dataset
 from wsss_training.data import scannet as reader
 
-pytest.importorskip("open3d")
-
 
 @pytest.fixture
 def bare(room):

@@ -237,7 +237,6 @@ def test_scene_of_nothing_is_refused(tmp_path):
 
 @pytest.mark.real_data
 def test_real_room_is_fused_and_seen(data_root, tmp_path, monkeypatch):
-    pytest.importorskip("open3d")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     sample = open_dataset("scannet", data_root / "scannet")[0]
     assert sample.sample_id == "scene7000_00/fused"
