@@ -23,6 +23,25 @@ class StageConfig:
 
 
 @dataclass
+class PoolConfig:
+    """How much each opinion counts in a pseudo-label: exponents of probabilities.
+
+    The defaults are the paper's: the network's, with the mean of its region for each point.
+
+    Attributes:
+        prior: of the 2D teacher at the point's pixels. Above 0, points of which it says nothing
+            get no label.
+        network: of the averaged 3D network.
+        regions: of the region's mean against the point's own probabilities, 0 to 1; without
+            region votes (``consistency``) it is 0.
+    """
+
+    prior: float = 0.0
+    network: float = 1.0
+    regions: float = 1.0
+
+
+@dataclass
 class WSegPCConfig:
     """Networks, losses and stages of WSegPC; the defaults are the paper's where it has one.
 
@@ -50,6 +69,7 @@ class WSegPCConfig:
         consistency_weight: of the consistency losses.
         warm_up: steps of each stage over which the weights grow.
         teacher_rotation: largest rotation of what the teacher sees, radians.
+        pool: what a pseudo-label is made of.
         optimizer: ``sgd`` with the paper's polynomial schedule, or ``adamw`` with a cycle.
         guidance_stage: schedule of the first stage, with tags or prior, and guidance.
         consistency_stage: schedule of the second stage, which adds consistency.
@@ -75,6 +95,7 @@ class WSegPCConfig:
     consistency_weight: float = 1.0
     warm_up: int = 2400
     teacher_rotation: float = 0.0873
+    pool: PoolConfig = field(default_factory=PoolConfig)
     optimizer: str = "adamw"
     guidance_stage: StageConfig = field(default_factory=StageConfig)
     consistency_stage: StageConfig = field(
@@ -101,6 +122,12 @@ def wrong_values(config: WSegPCConfig) -> list[str]:
         "views: must not be negative": config.views < 0,
         "tau: must lie in 0..1": not 0 <= config.tau <= 1,
         "momentum: must lie in 0..1": not 0 <= config.momentum <= 1,
+        "pool: prior and network must not be negative, one must be above 0": min(
+            config.pool.prior, config.pool.network
+        )
+        < 0
+        or config.pool.prior + config.pool.network <= 0,
+        "pool.regions: must lie in 0..1": not 0 <= config.pool.regions <= 1,
         "warm_up: must not be negative": config.warm_up < 0,
         "guidance_stage.steps: must be positive": config.guidance_stage.steps < 1,
         "consistency_stage.steps: must not be negative": config.consistency_stage.steps < 0,

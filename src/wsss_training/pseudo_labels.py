@@ -16,6 +16,7 @@ from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_perception.segmenter import voxel_features
+from wsss_training.config_wsegpc import PoolConfig
 from wsss_training.data.sample import Sample
 from wsss_training.data.supervised_scenes import SupervisedScenes
 from wsss_training.data.weak_labels import (
@@ -28,48 +29,113 @@ from wsss_training.data.weak_labels import (
 from wsss_training.losses.consistency import region_means
 from wsss_training.losses.tag_mask import tag_probabilities
 
+_SILENCE = 0.05
+"""A prior whose probabilities sum to less says nothing of a point: it takes it for a class that the
+ontology lacks, such as sky."""
+_FLOOR = 1e-3
+"""Added to a prior's probabilities: its maps are rounded, and 0 would outvote every network."""
+_LEAST = 1e-6
+"""Least probability of a class in a network's opinion, for the same reason."""
+
 
 class PseudoLabeller:
     """Labels whole samples: averaged network, tag mask, region means, argmax (WSegPC, 3.3).
 
+    Outdoors the 2D teacher's opinion may be pooled with the network's, see ``pool_opinions``.
+
     Args:
         network: the averaged 3D branch, in eval mode.
         spec: its voxels, features and classes.
-        with_regions: whether points vote within their regions.
+        pool: how much each opinion counts.
     """
 
-    def __init__(self, network: MinkUNet, spec: ModelSpec, with_regions: bool) -> None:
-        self._network, self._spec, self._with_regions = network, spec, with_regions
+    def __init__(self, network: MinkUNet, spec: ModelSpec, pool: PoolConfig) -> None:
+        self._network, self._spec, self._pool = network, spec, pool
         self._device = next(network.parameters()).device
 
+    @property
+    def classes(self) -> int:
+        """Number of classes C."""
+        return len(self._spec.ontology)
+
+    @property
+    def needs_prior(self) -> bool:
+        """Whether the prior counts."""
+        return self._pool.prior > 0
+
     @torch.inference_mode()
-    def __call__(self, sample: Sample, region: NDArray[np.int32]) -> NDArray[np.uint8]:
-        """Returns a label for each point, uint8 [N]; UNKNOWN for points in no voxel.
+    def __call__(
+        self, sample: Sample, region: NDArray[np.int32], prior: NDArray[np.float32] | None
+    ) -> NDArray[np.uint8]:
+        """Returns a label for each point, uint8 [N].
+
+        Points in no voxel are UNKNOWN; so are, where the prior is pooled, those it is silent on.
 
         Args:
             sample: the sample; its tags, where it has some, say which classes can be.
             region: region of each point [N], -1 for none.
+            prior: the 2D teacher's probabilities [N, C]; None where none is pooled.
         """
-        grid, features = voxel_features(sample.cloud, self._spec)
         labels = np.full(len(sample.cloud), UNKNOWN, dtype=np.uint8)
+        grid, features = voxel_features(sample.cloud, self._spec)
         inside = np.flatnonzero(grid.point_voxel >= 0)
         if not len(inside):
             return labels
         coords = np.pad(grid.coords, ((0, 0), (1, 0)))
         logits = self._network(self._tensor(coords), self._tensor(features))
         logits = logits[self._tensor(grid.point_voxel[inside].astype(np.int64))]
-        tags = np.zeros(len(self._spec.ontology), bool) if sample.tags is None else sample.tags
-        scene = torch.zeros(len(inside), dtype=torch.int64, device=self._device)
-        tagged = torch.tensor([sample.tags is not None], device=self._device)
-        probabilities = tag_probabilities(logits, self._tensor(tags)[None], scene, tagged)
-        if self._with_regions:
-            own = self._tensor(region[inside].astype(np.int64))
-            probabilities = region_means(probabilities, own)
-        labels[inside] = probabilities.argmax(dim=1).cpu().numpy()
+        pooled = pool_opinions(
+            self._of_sample(logits, sample),
+            None
+            if prior is None
+            else self._of_sample(log_prior(self._tensor(prior[inside])), sample),
+            self._tensor(region[inside].astype(np.int64)),
+            self._pool,
+        )
+        labels[inside] = pooled.argmax(dim=1).cpu().numpy()
+        if prior is not None:
+            labels[prior.sum(axis=1) < _SILENCE] = UNKNOWN
         return labels
+
+    def _of_sample(self, logits: torch.Tensor, sample: Sample) -> torch.Tensor:
+        """Probabilities among the sample's tags, where it has some."""
+        tags = np.zeros(self.classes, bool) if sample.tags is None else sample.tags
+        scene = torch.zeros(len(logits), dtype=torch.int64, device=self._device)
+        tagged = torch.tensor([sample.tags is not None], device=self._device)
+        return tag_probabilities(logits, self._tensor(tags)[None], scene, tagged)
 
     def _tensor(self, values: NDArray) -> torch.Tensor:
         return torch.from_numpy(values).to(self._device)
+
+
+def log_prior(prior: torch.Tensor) -> torch.Tensor:
+    """Logarithms of a prior's probabilities [N, C], none of them of 0; silent rows are equal."""
+    return (prior + _FLOOR).log()
+
+
+def pool_opinions(
+    network: torch.Tensor, prior: torch.Tensor | None, region: torch.Tensor, pool: PoolConfig
+) -> torch.Tensor:
+    """Pools what is thought of each point: a product of probabilities, each with its exponent.
+
+    ``own = network^a * prior^b``, normalised; ``pooled = own^(1 - r) * mean_region(own)^r``. With
+    a = r = 1 and b = 0 it is WSegPC's region mean (eqs. 2 and 3); the rest is ours.
+
+    Args:
+        network: the network's probabilities [N, C].
+        prior: the 2D teacher's, none of them 0 [N, C]; None for none.
+        region: int64 [N], -1 for rows in no region, which keep their own.
+        pool: the exponents a (``network``), b (``prior``) and r (``regions``).
+
+    Returns:
+        Probabilities up to a factor a row, float32 [N, C].
+    """
+    opinion = pool.network * network.clamp_min(_LEAST).log()
+    if prior is not None:
+        opinion = opinion + pool.prior * prior.log()
+    own = opinion.softmax(dim=1)
+    voted = region_means(own, region)
+    return own ** (1 - pool.regions) * voted**pool.regions
 
 
 def write_pseudo_labels(
@@ -98,9 +164,10 @@ def write_pseudo_labels(
     for index in indices:
         sample = scenes.sample(index)
         path = folder / f"{sample.sample_id}.npz"
-        if _is_done(path, sample, len(labeller._spec.ontology)):
+        if _is_done(path, sample, labeller.classes):
             continue
-        labels = labeller(sample, scenes.region_of(sample))
+        prior = scenes.prior_of(index, sample, labeller.classes) if labeller.needs_prior else None
+        labels = labeller(sample, scenes.region_of(sample), prior)
         known = np.flatnonzero(labels != UNKNOWN)
         chosen = ChosenPoints(sample.sample_id, known.astype(np.uint32), labels[known], len(labels))
         scratch = path.with_name(f".{path.stem}.{uuid4().hex}.npz")

@@ -218,7 +218,10 @@ def label(
     )
     if torch.cuda.is_available():
         network.cuda()
-    labeller = PseudoLabeller(network, spec, config.wsegpc.consistency == "region")
+    pool = config.wsegpc.pool
+    if config.wsegpc.consistency != "region":
+        pool = replace(pool, regions=0.0)
+    labeller = PseudoLabeller(network, spec, pool)
     rank, processes = _place()
     info = {"ontology": spec.ontology.name, "checkpoint": digest([checkpoint])}
     for number in range(len(workload.sweeps.sources)):

@@ -83,6 +83,16 @@ class SupervisedScenes:
         source, number = self._index[index]
         return source.dataset[number]
 
+    def prior_of(self, index: int, sample: Sample, classes: int) -> NDArray[np.float32] | None:
+        """The 2D teacher's probabilities of a scene's points, float32 [N, classes].
+
+        None where the scene has no teacher; see ``project_probabilities``.
+        """
+        supervision = self._index[index][0].supervision
+        if not isinstance(supervision, TeacherSupervision):
+            return None
+        return supervision.probabilities(sample, classes)
+
     def tags_of(self, index: int) -> NDArray[np.bool_] | None:
         """The tags of a scene, bool [C], without reading it; None for an untagged one."""
         source, number = self._index[index]

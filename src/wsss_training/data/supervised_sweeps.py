@@ -16,7 +16,7 @@ from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import Dataset, Sample
 from wsss_training.data.sweep_cache import SweepCache
 from wsss_training.teachers.precomputed import PrecomputedTeacher
-from wsss_training.teachers.projection import project_teacher
+from wsss_training.teachers.projection import project_probabilities, project_teacher
 
 
 class Supervision(Protocol):
@@ -53,6 +53,10 @@ class TeacherSupervision:
     def __call__(self, sample: Sample) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Returns the labels of the points that cameras see, and the teacher's confidence."""
         return project_teacher(sample, self.teacher, self.mapping)
+
+    def probabilities(self, sample: Sample, classes: int) -> NDArray[np.float32]:
+        """Returns the teacher's probabilities float32 [N, classes]; see project_probabilities."""
+        return project_probabilities(sample, self.teacher.probabilities, self.mapping, classes)
 
     def files(self, sample: Sample) -> list[Path]:
         """The teacher's maps and the depth images of the sample."""

@@ -43,6 +43,38 @@ def project_teacher(
     return labels, confidence
 
 
+def project_probabilities(
+    sample: Sample,
+    probabilities: Callable[[Path], NDArray[np.float32]],
+    mapping: NDArray[np.uint8],
+    classes: int,
+) -> NDArray[np.float32]:
+    """Gives every visible point the teacher's probabilities of its pixel, mean over the cameras.
+
+    Args:
+        sample: a sweep with its images.
+        probabilities: reads those of an image [teacher's classes, h, w], at any resolution.
+        mapping: from the teacher's labels to the target ontology's, uint8 [256].
+        classes: number C of the target ontology's classes.
+
+    Returns:
+        float32 [N, C]; what the teacher gives to classes that the target lacks is missing in a
+        row's sum, and rows of points that no camera sees are 0.
+    """
+    total = np.zeros((len(sample.cloud), classes), dtype=np.float32)
+    seen = np.zeros(len(sample.cloud), dtype=np.float32)
+    for image in sample.images:
+        maps = probabilities(image.path)
+        _check_shape(maps[0], image)
+        mapped = np.zeros((classes, *maps.shape[1:]), dtype=np.float32)
+        known = np.flatnonzero(mapping[: len(maps)] < classes)
+        np.add.at(mapped, mapping[known], maps[known])
+        index, uv = image.visible_points(sample.cloud.xyz)
+        total[index] += _sample_bilinear(mapped, uv, image)
+        seen[index] += 1
+    return total / np.maximum(seen, np.float32(1))[:, None]
+
+
 def _check_shape(values: NDArray, image: ImageSource) -> None:
     """Raises DatasetError unless a map has the image's shape, at any resolution."""
     height, width = values.shape
@@ -60,3 +92,18 @@ def _sample_nearest(values: NDArray, uv: NDArray[np.float64], image: ImageSource
     scale = np.array([width / image.camera.width, height / image.camera.height])
     column, row = np.floor((uv + 0.5) * scale).astype(np.int64).T
     return values[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+
+
+def _sample_bilinear(
+    maps: NDArray[np.float32], uv: NDArray[np.float64], image: ImageSource
+) -> NDArray[np.float32]:
+    """Reads maps [C, h, w] between their pixels' centres, at pixels [M, 2] of the full image."""
+    _, height, width = maps.shape
+    scale = np.array([width / image.camera.width, height / image.camera.height])
+    place = np.clip((uv + 0.5) * scale - 0.5, 0, [width - 1, height - 1])
+    low = place.astype(np.int64)
+    high = np.minimum(low + 1, [width - 1, height - 1])
+    right, below = (place - low).astype(np.float32).T
+    upper = maps[:, low[:, 1], low[:, 0]] * (1 - right) + maps[:, low[:, 1], high[:, 0]] * right
+    lower = maps[:, high[:, 1], low[:, 0]] * (1 - right) + maps[:, high[:, 1], high[:, 0]] * right
+    return (upper * (1 - below) + lower * below).T
