@@ -63,6 +63,7 @@ class WSegPCConfig:
         momentum: of the averaged teacher.
         mix: mix two scenes in a draw (Mix3D).
         remove: drop floor, ceiling or walls with their tags, indoors.
+        color_jitter: largest relative change of the images' brightness, contrast and saturation.
         tag_weight: of the tag losses.
         prior_weight: of the losses against a 2D teacher's projected labels.
         guidance_weight: of each direction of guidance.
@@ -89,6 +90,7 @@ class WSegPCConfig:
     momentum: float = 0.999
     mix: bool = False
     remove: bool = False
+    color_jitter: float = 0.4
     tag_weight: float = 1.0
     prior_weight: float = 1.0
     guidance_weight: float = 0.05
@@ -119,6 +121,7 @@ def wrong_values(config: WSegPCConfig) -> list[str]:
     wrong = {
         "image_size: needs a positive height and width": len(config.image_size) != 2
         or min(config.image_size) < 1,
+        "color_jitter: must lie in 0..1": not 0 <= config.color_jitter <= 1,
         "views: must not be negative": config.views < 0,
         "tau: must lie in 0..1": not 0 <= config.tau <= 1,
         "momentum: must lie in 0..1": not 0 <= config.momentum <= 1,

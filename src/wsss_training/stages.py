@@ -154,6 +154,7 @@ def run_stage(
             build_augmentation(config.augment),
             Compose([Rotate(turn), Flip()]),
             config.wsegpc.mix,
+            config.wsegpc.color_jitter,
             config.seed,
         )
         return DataLoader(

@@ -66,7 +66,7 @@ def losses_of(config: TrainConfig, consistent: bool) -> dict[str, tuple[float, t
     workload = open_workload(config)
     scenes = open_scenes(config, workload)
     drawn = SceneDraws(
-        scenes, DrawOrder(workload.groups, 0, 8), Flip(), Flip(), config.wsegpc.mix, 0
+        scenes, DrawOrder(workload.groups, 0, 8), Flip(), Flip(), config.wsegpc.mix, 0.0, 0
     )
     batch = SceneCollator(model_spec(config))([drawn[0], drawn[1]])
     module = WSegPC(

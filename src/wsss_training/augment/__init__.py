@@ -1,6 +1,7 @@
 """Augmentations of training sweeps, one idea a file."""
 
 from wsss_training.augment.base import Augmentation, Compose
+from wsss_training.augment.color import jitter_colors
 from wsss_training.augment.density import CropRange, DropBeams, DropPoints, JitterPoints
 from wsss_training.augment.intensity import JitterIntensity
 from wsss_training.augment.pose import Flip, Mount, Rotate, Scale
@@ -18,6 +19,7 @@ __all__ = [
     "Mount",
     "Rotate",
     "Scale",
+    "jitter_colors",
     "random_sector",
     "supervised_sector",
 ]

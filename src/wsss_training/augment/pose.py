@@ -18,7 +18,7 @@ class Rotate:
         angle = rng.uniform(-self.limit, self.limit)
         cosine, sine = np.cos(angle), np.sin(angle)
         rotation = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]], np.float32)
-        return points.with_xyz(points.cloud.xyz @ rotation.T)
+        return points.rotated(rotation)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Flip:
         """Returns the mirrored points."""
         signs = np.ones(3, np.float32)
         signs[:2] = rng.choice([-1.0, 1.0], 2)
-        return points.with_xyz(points.cloud.xyz * signs)
+        return points.rotated(np.diag(signs))
 
 
 @dataclass(frozen=True)
@@ -64,4 +64,5 @@ class Mount:
             [[1, 0, pitch], [0, 1, -roll], [-pitch, roll, 1]], np.float32
         )
         offset = np.array([0, 0, rng.uniform(-self.height, self.height)], np.float32)
-        return points.with_xyz(points.cloud.xyz @ rotation.T + offset)
+        turned = points.rotated(rotation)
+        return turned.with_xyz(turned.cloud.xyz + offset)

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from wsss_perception.frame import PointCloud
 
+NORMAL = ("normal_x", "normal_y", "normal_z")
+"""Channels of a cloud that change when it is rotated."""
+
 
 @dataclass(frozen=True)
 class LabelledPoints:
@@ -34,6 +37,21 @@ class LabelledPoints:
         return LabelledPoints(
             self.cloud.select(index), self.labels[index], self.weights[index], attributes
         )
+
+    def rotated(self, rotation: NDArray[np.float32]) -> "LabelledPoints":
+        """Returns the points rotated or mirrored, their normals with them.
+
+        Args:
+            rotation: orthogonal matrix [3, 3]; points and the channels ``normal_x``, ``normal_y``
+                and ``normal_z``, where the cloud has them, are multiplied by it.
+        """
+        turned = self.with_xyz(self.cloud.xyz @ rotation.T)
+        channels = self.cloud.channels
+        if not all(name in channels for name in NORMAL):
+            return turned
+        normals = np.stack([channels[name] for name in NORMAL], axis=1) @ rotation.T
+        changed = {name: normals[:, axis].copy() for axis, name in enumerate(NORMAL)}
+        return replace(turned, cloud=replace(turned.cloud, channels={**channels, **changed}))
 
     def with_xyz(self, xyz: NDArray[np.float32]) -> "LabelledPoints":
         """Returns the same points at other coordinates [N, 3]."""

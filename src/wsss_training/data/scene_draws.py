@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset as TorchDataset
 
-from wsss_training.augment import Augmentation
+from wsss_training.augment import Augmentation, jitter_colors
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.scene_views import SceneViews
@@ -66,6 +66,7 @@ class SceneDraws(TorchDataset[SceneDraw]):
         strong: augmentation of what the student sees.
         weak: augmentation of what the teacher sees.
         mix: joins each scene with another, random one (Mix3D).
+        color_jitter: of the views, see ``jitter_colors``.
         seed: of the augmentation.
     """
 
@@ -76,10 +77,11 @@ class SceneDraws(TorchDataset[SceneDraw]):
         strong: Augmentation,
         weak: Augmentation,
         mix: bool,
+        color_jitter: float,
         seed: int,
     ) -> None:
         self._scenes, self._order, self._mix, self._seed = scenes, order, mix, seed
-        self._strong, self._weak = strong, weak
+        self._strong, self._weak, self._color_jitter = strong, weak, color_jitter
 
     def __len__(self) -> int:
         return len(self._order)
@@ -91,9 +93,14 @@ class SceneDraws(TorchDataset[SceneDraw]):
             other = self._order[int(rng.integers(len(self._order)))]
             scenes.append(self._scenes.read(other, rng))
             scenes = [_halve_views(scene, rng) for scene in scenes]
+        scenes = [self._recolored(scene, rng) for scene in scenes]
         teacher = tuple(self._weak(scene.points, rng) for scene in scenes)
         student = self._strong(_join([scene.points for scene in scenes]), rng)
         return SceneDraw(tuple(scenes), teacher, student)
+
+    def _recolored(self, scene: Scene, rng: np.random.Generator) -> Scene:
+        images = jitter_colors(scene.views.images, self._color_jitter, rng)
+        return replace(scene, views=replace(scene.views, images=images))
 
 
 def _join(clouds: Sequence[LabelledPoints]) -> LabelledPoints:

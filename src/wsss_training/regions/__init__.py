@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from wsss_perception.frame import PointCloud
 from wsss_training.regions.ground_clusters import ground_clusters
 from wsss_training.regions.normals import estimate_normals
-from wsss_training.regions.pixels import region_image, region_image_from_depth
+from wsss_training.regions.pixels import region_image
 from wsss_training.regions.planes import planes
 from wsss_training.regions.supervoxels import supervoxels
 from wsss_training.regions.voting import vote
@@ -19,7 +19,6 @@ __all__ = [
     "ground_clusters",
     "planes",
     "region_image",
-    "region_image_from_depth",
     "supervoxels",
     "vote",
 ]

@@ -166,3 +166,19 @@ def test_compose_applies_its_steps_in_order(points):
     expected = Flip()(Scale(0.9, 1.1)(points, rng), rng)
     result = Compose([Scale(0.9, 1.1), Flip()])(points, np.random.default_rng(3))
     np.testing.assert_array_equal(result.cloud.xyz, expected.cloud.xyz)
+
+
+@pytest.mark.parametrize("augmentation", [Rotate(np.pi), Flip(), Mount(0.2, 0.02)])
+def test_normals_turn_with_their_points(points, augmentation):
+    """Normals that are the points' own directions must stay so."""
+    xyz = points.cloud.xyz
+    channels = {f"normal_{axis}": xyz[:, k] / 50 for k, axis in enumerate("xyz")}
+    cloud = PointCloud(xyz, channels)
+    turned = augmentation(
+        LabelledPoints(cloud, points.labels, points.weights), np.random.default_rng(3)
+    )
+    normals = np.stack([turned.cloud.channels[name] for name in channels], axis=1)
+    offset = turned.cloud.xyz - 50 * normals
+    np.testing.assert_allclose(offset - offset[0], 0, atol=1e-4)  # all moved alike
+    assert np.abs(normals - xyz / 50).max() > 0.01
+    np.testing.assert_array_equal(cloud.channels["normal_x"], xyz[:, 0] / 50)

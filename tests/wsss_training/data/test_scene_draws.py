@@ -58,7 +58,9 @@ class MadeScenes:
 
 def draws(mix: bool, seed: int = 0, drop: float = 0.5) -> SceneDraws:
     order = DrawOrder([DrawGroup(np.arange(5))], seed, 20)
-    return SceneDraws(MadeScenes(), order, Compose([Flip(), DropPoints(drop)]), Flip(), mix, seed)
+    return SceneDraws(
+        MadeScenes(), order, Compose([Flip(), DropPoints(drop)]), Flip(), mix, 0.5, seed
+    )
 
 
 @given(st.integers(0, 19), st.booleans())
@@ -82,6 +84,17 @@ def test_mixed_scenes_lie_over_each_other_at_their_own_heights():
     first, second = np.split(draw.student.cloud.xyz, [len(draw.teacher[0])])
     np.testing.assert_allclose(first[:, :2].mean(axis=0), second[:, :2].mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(second[:, 2], draw.scenes[1].points.cloud.xyz[:, 2], atol=1e-6)
+
+
+def test_views_alone_are_recolored():
+    order = DrawOrder([DrawGroup(np.arange(5))], 0, 20)
+    plain, colored = (
+        SceneDraws(MadeScenes(), order, Flip(), Flip(), False, strength, 0)[0].scenes[0]
+        for strength in (0.0, 0.5)
+    )
+    assert (plain.views.images != colored.views.images).any()
+    np.testing.assert_array_equal(plain.views.pair_uv, colored.views.pair_uv)
+    np.testing.assert_array_equal(plain.points.cloud.xyz, colored.points.cloud.xyz)
 
 
 def test_mixed_scenes_share_the_views_of_one():
@@ -143,6 +156,6 @@ def test_a_scene_without_views_or_tags_is_collated_too(lacking):
             return Scene(scene.points, scene.views.select_views(np.zeros(0, int)), scene.tags)
 
     order = DrawOrder([DrawGroup(np.arange(5))], 0, 20)
-    batch = SceneCollator(SPEC)([SceneDraws(Bare(), order, Flip(), Flip(), False, 0)[0]])
+    batch = SceneCollator(SPEC)([SceneDraws(Bare(), order, Flip(), Flip(), False, 0.0, 0)[0]])
     assert len(batch.views.images) == (0 if lacking == "views" else VIEWS)
     assert batch.tagged.tolist() == [lacking != "tags"]
