@@ -44,6 +44,7 @@ setup(
     zip_safe=False,
     install_requires=["numpy>=1.24", "pillow>=10.1", "pyyaml", "rosbags", "safetensors"],
     extras_require={
+        "onnx": ["onnx", "onnxruntime"],
         "ros": [
             "ros-jazzy-rclpy[fastrtps]",
             "ros-jazzy-sensor-msgs",

@@ -1,12 +1,10 @@
 """MinkUNet: the sparse residual U-Net of Choy et al. (CVPR 2019), on spconv."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
 from wsss_perception.bundle import NetworkSpec
-from wsss_perception.errors import ConfigError
+from wsss_perception.networks.presets import sizes_of
 from wsss_perception.networks.sparse import (
     NormReLU,
     ResidualBlock,
@@ -16,35 +14,6 @@ from wsss_perception.networks.sparse import (
     submanifold,
     upsample,
 )
-
-
-@dataclass(frozen=True)
-class _Preset:
-    """Sizes of one MinkUNet.
-
-    Attributes:
-        blocks: residual blocks of the four encoder and four decoder levels.
-        planes: their channels.
-        stem: channels of the first convolution.
-        stem_kernel: its kernel size.
-    """
-
-    blocks: tuple[int, ...]
-    planes: tuple[int, ...]
-    stem: int = 32
-    stem_kernel: int = 5
-
-
-_A = (32, 64, 128, 256, 128, 128, 96, 96)
-_C = (32, 64, 128, 256, 192, 192, 128, 128)
-PRESETS = {
-    "minkunet14a": _Preset((1,) * 8, _A),
-    "minkunet18a": _Preset((2,) * 8, _A),
-    "minkunet18c": _Preset((2,) * 8, _C),
-    "minkunet34c": _Preset((2, 3, 4, 6, 2, 2, 2, 2), (32, 64, 128, 256, 256, 128, 96, 96)),
-    # for CPUs: few channels where voxels are many, kernel 3 in the stem
-    "small": _Preset((1,) * 8, (16, 32, 64, 128, 64, 64, 48, 32), stem=16, stem_kernel=3),
-}
 
 
 class MinkUNet(nn.Module):
@@ -64,13 +33,10 @@ class MinkUNet(nn.Module):
 
     def __init__(self, spec: NetworkSpec, inputs: int, classes: int) -> None:
         super().__init__()
-        if spec.name not in PRESETS:
-            raise ConfigError(f"unknown network '{spec.name}'; known: {', '.join(PRESETS)}")
-        preset = PRESETS[spec.name]
-        planes = [max(8, round(plane * spec.width / 8) * 8) for plane in preset.planes]
-        stem = max(8, round(preset.stem * spec.width / 8) * 8)
+        sizes = sizes_of(spec)
+        planes, stem = sizes.planes, sizes.stem
         self.stem = nn.Sequential(
-            submanifold(inputs, stem, preset.stem_kernel, "stem"), NormReLU(stem)
+            submanifold(inputs, stem, sizes.stem_kernel, "stem"), NormReLU(stem)
         )
         skips = [stem, *planes[:3]]
         self.down, self.encoder = nn.ModuleList(), nn.ModuleList()
@@ -79,7 +45,7 @@ class MinkUNet(nn.Module):
             self.down.append(
                 nn.Sequential(downsample(channels, channels, f"down{level}"), NormReLU(channels))
             )
-            key, blocks = f"level{level + 1}", preset.blocks[level]
+            key, blocks = f"level{level + 1}", sizes.blocks[level]
             self.encoder.append(_blocks(channels, planes[level], blocks, key))
         self.up, self.decoder = nn.ModuleList(), nn.ModuleList()
         channels = planes[3]
@@ -90,7 +56,7 @@ class MinkUNet(nn.Module):
                 nn.Sequential(upsample(channels, outputs, f"down{level}"), NormReLU(outputs))
             )
             joined = outputs + skips[level]
-            self.decoder.append(_blocks(joined, outputs, preset.blocks[4 + step], f"level{level}"))
+            self.decoder.append(_blocks(joined, outputs, sizes.blocks[4 + step], f"level{level}"))
             channels = outputs
         self.feature_size = channels
         self.head = nn.Linear(channels, classes)

@@ -7,8 +7,7 @@ from spconv.pytorch import ops
 from spconv.pytorch.conv import SparseConvolution
 from torch import nn
 
-STRIDE = 16
-"""Total down-sampling of the networks built from these layers."""
+from wsss_perception.networks.presets import STRIDE
 
 
 def sparse_tensor(coords: torch.Tensor, features: torch.Tensor) -> spconv.SparseConvTensor:

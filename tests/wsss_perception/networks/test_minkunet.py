@@ -4,7 +4,8 @@ import torch
 
 from wsss_perception.bundle import NetworkSpec
 from wsss_perception.errors import ConfigError
-from wsss_perception.networks.minkunet import PRESETS, MinkUNet
+from wsss_perception.networks.minkunet import MinkUNet
+from wsss_perception.networks.presets import PRESETS
 
 
 def random_scene(seed, count=400, extent=40):
