@@ -40,40 +40,51 @@ def lower(spec: ModelSpec, weights: Weights, precision: str = "fp32") -> onnx.Mo
     Raises:
         BundleError: the weights are not the network's.
     """
-    sizes = sizes_of(spec.network)
-    graph = _Graph(weights, PRECISIONS[precision])
+    sizes, kind = sizes_of(spec.network), PRECISIONS[precision]
+    graph = _Graph(weights, kind)
     stem_table = "neighbors0" if sizes.stem_kernel == 3 else "stem"
-    x = graph.cast(FEATURES, PRECISIONS[precision])
-    x = graph.relu(graph.convolution(x, stem_table, "stem.0", "stem.1.norm"))
-    skips = []
+    stem = graph.kernel("stem.0", sizes.stem, len(spec.features))
+    x = graph.relu(graph.convolution(graph.cast(FEATURES, kind), stem_table, stem, "stem.1.norm"))
+    skips = [(x, sizes.stem)]
     for level in range(4):
-        skips.append(x)
-        x = graph.relu(
-            graph.convolution(x, f"children{level}", f"down.{level}.0", f"down.{level}.1.norm")
-        )
-        x = _blocks(graph, x, f"encoder.{level}", sizes.blocks[level], f"neighbors{level + 1}")
+        channels, outputs = skips[-1][1], sizes.planes[level]
+        kernel = graph.kernel(f"down.{level}.0", channels, channels)
+        x = graph.convolution(x, f"children{level}", kernel, f"down.{level}.1.norm")
+        table, name = f"neighbors{level + 1}", f"encoder.{level}"
+        x = _blocks(graph, graph.relu(x), name, sizes.blocks[level], table, (channels, outputs))
+        skips.append((x, outputs))
+    x, channels = skips.pop()
     for step in range(4):
-        level = 3 - step
-        x = graph.relu(graph.inverse(x, f"parents{level}", f"up.{step}.0", f"up.{step}.1.norm"))
-        x = graph.add("Concat", [x, skips.pop()], axis=1)
-        x = _blocks(graph, x, f"decoder.{step}", sizes.blocks[4 + step], f"neighbors{level}")
-    x = graph.linear(x, graph.weight("head.weight").T, graph.weight("head.bias"))
-    graph.cast(x, np.float32, LOGITS)
+        level, outputs = 3 - step, sizes.planes[4 + step]
+        kernel = graph.kernel(f"up.{step}.0", outputs, channels)
+        x = graph.relu(graph.inverse(x, f"parents{level}", kernel, f"up.{step}.1.norm"))
+        skip, joined = skips.pop()
+        x = graph.add("Concat", [x, skip], axis=1)
+        table, name, shape = f"neighbors{level}", f"decoder.{step}", (outputs + joined, outputs)
+        x = _blocks(graph, x, name, sizes.blocks[4 + step], table, shape)
+        channels = outputs
+    head = graph.weight("head.weight", (len(spec.ontology), channels))
+    graph.cast(graph.linear(x, head.T, graph.weight("head.bias")), np.float32, LOGITS)
     return _model(graph, spec, sizes.stem_kernel)
 
 
-def _blocks(graph: "_Graph", x: str, name: str, count: int, table: str) -> str:
-    """Residual blocks: ``relu(F(x) + shortcut(x))``."""
+def _blocks(
+    graph: "_Graph", x: str, name: str, count: int, table: str, channels: tuple[int, int]
+) -> str:
+    """Residual blocks: ``relu(F(x) + shortcut(x))``, of inputs and outputs ``channels``."""
+    inputs, outputs = channels
     for number in range(count):
         block = f"{name}.{number}"
-        y = graph.relu(graph.convolution(x, table, f"{block}.conv1", f"{block}.norm1"))
-        y = graph.convolution(y, table, f"{block}.conv2", f"{block}.norm2")
+        kernel = graph.kernel(f"{block}.conv1", outputs, inputs)
+        y = graph.relu(graph.convolution(x, table, kernel, f"{block}.norm1"))
+        kernel = graph.kernel(f"{block}.conv2", outputs, outputs)
+        y = graph.convolution(y, table, kernel, f"{block}.norm2")
         shortcut = x
-        if f"{block}.shortcut.0.weight" in graph.weights:
+        if inputs != outputs:
             scale, shift = graph.norm(f"{block}.shortcut.1")
-            matrix = graph.weight(f"{block}.shortcut.0.weight").T * scale
+            matrix = graph.weight(f"{block}.shortcut.0.weight", (outputs, inputs)).T * scale
             shortcut = graph.linear(x, matrix, shift)
-        x = graph.relu(graph.add("Add", [y, shortcut]))
+        x, inputs = graph.relu(graph.add("Add", [y, shortcut])), outputs
     return x
 
 
@@ -93,15 +104,24 @@ class _Graph:
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
 
-    def weight(self, name: str) -> NDArray[np.float64]:
+    def weight(self, name: str, shape: tuple[int, ...] | None = None) -> NDArray[np.float64]:
         """Reads a weight.
 
         Raises:
-            BundleError: there is none of this name.
+            BundleError: there is none of this name, or of another shape.
         """
-        if name not in self.weights:
-            raise BundleError(f"weights: no '{name}', which the network of model.yaml has")
-        return np.asarray(self.weights[name], dtype=np.float64)
+        found = self.weights.get(name)
+        if found is None or (shape is not None and found.shape != shape):
+            has = "no" if found is None else f"{list(found.shape)} for"
+            raise BundleError(f"not the weights of model.yaml's network: {has} '{name}'")
+        return np.asarray(found, dtype=np.float64)
+
+    def kernel(self, name: str, outputs: int, inputs: int) -> NDArray[np.float64]:
+        """Reads a convolution's weights [outputs, positions, inputs]."""
+        kernel = self.weight(f"{name}.weight")
+        if kernel.ndim != 5 or (len(kernel), kernel.shape[-1]) != (outputs, inputs):
+            self.weight(f"{name}.weight", (outputs, *kernel.shape[1:-1], inputs))
+        return kernel.reshape(outputs, -1, inputs)
 
     def norm(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scale and shift [C] that a batch normalisation amounts to."""
@@ -109,23 +129,22 @@ class _Graph:
         scale = self.weight(f"{name}.weight") / deviation
         return scale, self.weight(f"{name}.bias") - self.weight(f"{name}.running_mean") * scale
 
-    def convolution(self, x: str, table: str, name: str, norm: str) -> str:
+    def convolution(self, x: str, table: str, kernel: NDArray[np.float64], norm: str) -> str:
         """A convolution over a table [V, K] with the normalisation that follows it."""
-        kernel = self.weight(f"{name}.weight")  # [outputs, k, k, k, inputs]
         scale, shift = self.norm(norm)
-        matrix = kernel.reshape(len(kernel), -1).T * scale
-        zero = self.constant(f"zero{kernel.shape[-1]}", np.zeros((1, kernel.shape[-1])))
+        outputs, _, inputs = kernel.shape
+        matrix = kernel.reshape(outputs, -1).T * scale
+        zero = self.constant(f"zero{inputs}", np.zeros((1, inputs)))
         rows = self.add("Gather", [self.add("Concat", [x, zero], axis=0), table], axis=0)
         return self.linear(self._reshape(rows, len(matrix)), matrix, shift)
 
-    def inverse(self, x: str, table: str, name: str, norm: str) -> str:
+    def inverse(self, x: str, table: str, kernel: NDArray[np.float64], norm: str) -> str:
         """The inverse of a convolution of stride 2: every voxel takes a part of its parent."""
-        kernel = self.weight(f"{name}.weight")
         scale, shift = self.norm(norm)
-        outputs, inputs = len(kernel), kernel.shape[-1]
-        parts = kernel.reshape(outputs, 8, inputs) * scale[:, None, None]
-        matrix = parts.transpose(2, 1, 0).reshape(inputs, 8 * outputs)
-        children = self._reshape(self.linear(x, matrix, np.tile(shift, 8)), outputs)
+        outputs, places, inputs = kernel.shape
+        parts = kernel * scale[:, None, None]
+        matrix = parts.transpose(2, 1, 0).reshape(inputs, places * outputs)
+        children = self._reshape(self.linear(x, matrix, np.tile(shift, places)), outputs)
         return self.add("Gather", [children, table], axis=0)
 
     def linear(self, x: str, matrix: NDArray, shift: NDArray) -> str:

@@ -120,9 +120,22 @@ def test_all_sizes_are_dynamic_and_named_by_level():
     assert len(inferred.graph.value_info) > 100
 
 
-def test_weights_of_another_network_are_refused():
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("encoder.2.0.conv2.weight", None),
+        ("encoder.2.0.conv2.weight", (32, 3, 3, 3, 8)),
+        ("stem.0.weight", (8, 3, 3, 3, 3)),
+        ("up.1.0.weight", (16, 8, 24)),
+        ("decoder.0.0.shortcut.0.weight", None),
+        ("head.weight", (19, 16)),
+    ],
+)
+def test_weights_of_another_network_are_refused(name, shape):
     spec, network = made_network("small", 0.5)
     weights = weights_of(network)
-    del weights["encoder.2.0.conv2.weight"]
-    with pytest.raises(BundleError, match=r"encoder\.2\.0\.conv2"):
+    del weights[name]
+    if shape is not None:
+        weights[name] = np.zeros(shape, dtype=np.float32)
+    with pytest.raises(BundleError, match=re.escape(name)):
         lower(spec, weights)
