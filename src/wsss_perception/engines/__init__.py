@@ -11,6 +11,7 @@ from wsss_perception.bundle import Bundle
 from wsss_perception.errors import EngineError
 
 _ENGINES = {
+    "tensorrt": "wsss_perception.engines.tensorrt",
     "spconv": "wsss_perception.engines.spconv",
     "onnxruntime": "wsss_perception.engines.onnxruntime",
 }
@@ -43,8 +44,8 @@ def load_engine(name: str, bundle: Bundle, device: str = "auto") -> Engine:
     """Loads a bundle's network into an engine.
 
     Args:
-        name: ``spconv`` or ``onnxruntime``; ``auto`` takes the first of these that works here and
-            logs why those before it do not.
+        name: ``tensorrt``, ``spconv`` or ``onnxruntime``; ``auto`` takes the first of these that
+            works here and logs why those before it do not.
         bundle: the model.
         device: ``cpu``, ``cuda``, ``cuda:1``...; ``auto`` takes CUDA where it is available.
 
@@ -61,7 +62,7 @@ def load_engine(name: str, bundle: Bundle, device: str = "auto") -> Engine:
             reasons.append(str(error))
             continue
         for reason in reasons:
-            _log.warning("engine %s is used instead: %s", candidate, reason)
+            _log.info("engine %s is used instead: %s", candidate, reason)
         return engine
     raise EngineError("no engine can run here:\n  " + "\n  ".join(reasons))
 

@@ -1,0 +1,95 @@
+"""Memory of a GPU through cuda-python, which robots without torch have."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsss_perception.errors import EngineError
+
+try:
+    from cuda.bindings import runtime as cudart
+except ImportError:  # cuda-python before 12.6
+    from cuda import cudart
+
+
+class Device:
+    """A GPU and a stream of work on it.
+
+    Args:
+        name: ``auto``, ``cuda`` or ``cuda:<n>``.
+
+    Attributes:
+        name: the GPU's name and compute capability.
+        stream: handle of the stream.
+
+    Raises:
+        EngineError: there is no such GPU.
+    """
+
+    def __init__(self, name: str) -> None:
+        kind, _, number = name.partition(":")
+        if kind not in ("auto", "cuda") or (number and not number.isdigit()):
+            raise EngineError(f"unknown device '{name}' for a GPU engine; known: cuda, cuda:<n>")
+        index = int(number or 0)
+        count = call("count the GPUs", cudart.cudaGetDeviceCount)
+        if index >= count:
+            raise EngineError(f"device '{name}': this machine has {count} GPUs")
+        call(f"use GPU {index}", cudart.cudaSetDevice, index)
+        properties = call("ask for the GPU", cudart.cudaGetDeviceProperties, index)
+        title = bytes(properties.name).split(b"\0")[0].decode()
+        self.name = f"{title} sm{properties.major}{properties.minor}"
+        self.stream = call("make a stream", cudart.cudaStreamCreate)
+
+
+class DeviceBuffer:
+    """Memory on a GPU that only grows.
+
+    Args:
+        device: the GPU.
+
+    Attributes:
+        address: of the memory.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device, self._size = device, 0
+        self.address = 0
+
+    def reserve(self, size: int) -> bool:
+        """Makes room for so many bytes; returns whether the address is a new one."""
+        if size <= self._size:
+            return False
+        if self._size:
+            call("free memory", cudart.cudaFree, self.address)
+            self._size = 0
+        self.address = call(f"allocate {size} bytes", cudart.cudaMalloc, size)
+        self._size = size
+        return True
+
+    def upload(self, values: NDArray) -> None:
+        """Copies an array to the start of the memory, in the stream's order."""
+        kind = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._copy(self.address, values.ctypes.data, values.nbytes, kind)
+
+    def download(self, values: NDArray[np.float32]) -> None:
+        """Fills an array from the start of the memory, and waits until that is done."""
+        kind = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._copy(values.ctypes.data, self.address, values.nbytes, kind)
+        call("wait for the GPU", cudart.cudaStreamSynchronize, self._device.stream)
+
+    def _copy(self, target: int, source: int, size: int, kind: Any) -> None:
+        stream = self._device.stream
+        call("copy", cudart.cudaMemcpyAsync, target, source, size, kind, stream)
+
+
+def call(what: str, function: Any, *arguments: Any) -> Any:
+    """Calls the CUDA runtime and returns its result.
+
+    Raises:
+        EngineError: it reports an error.
+    """
+    status, *result = function(*arguments)
+    if int(status):
+        raise EngineError(f"CUDA cannot {what}: {status}")
+    return result[0] if result else None
