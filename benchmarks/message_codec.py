@@ -3,6 +3,7 @@
 Prints p50 and p95 in milliseconds: ``PYTHONPATH=src python benchmarks/message_codec.py``.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,8 @@ import numpy as np
 from rosbags.typesys import Stores, get_typestore
 
 from wsss_perception.frame import PointCloud, SemanticCloud
+from wsss_perception.messages import image
+from wsss_perception.messages.common import MessageTypes
 from wsss_perception.messages.point_cloud2 import decode, encode_cloud, encode_semantic
 from wsss_perception.voxels import voxelize
 
@@ -18,6 +21,9 @@ POINTS = 120_000
 RUNS = 60
 VOXEL_SIZE = 0.1
 CLASSES = 19
+IMAGE_SIZE = (1080, 1920)
+ENCODINGS = {"rgb8": 3, "bgr8": 3, "bgra8": 4, "mono16": 2, "bayer_rggb8": 1, "yuv422": 2}
+"""Bytes per pixel of the encodings that are timed."""
 
 
 def make_cloud() -> PointCloud:
@@ -31,6 +37,16 @@ def make_cloud() -> PointCloud:
         name: rng.random(POINTS, dtype=np.float32) for name in ("intensity", "ring", "time")
     }
     return PointCloud(xyz.astype(np.float32), channels)
+
+
+def make_image(encoding: str, types: MessageTypes) -> Any:
+    """Makes an Image of noise."""
+    height, width = IMAGE_SIZE
+    message = image.encode_rgb8(np.zeros((height, width, 3), dtype=np.uint8), 0, "camera", types)
+    message.encoding, message.step = encoding, width * ENCODINGS[encoding]
+    rng = np.random.default_rng(2)
+    message.data = rng.integers(0, 256, height * message.step, dtype=np.uint8)
+    return message
 
 
 def report(name: str, task: Callable[[], Any]) -> None:
@@ -48,7 +64,8 @@ def report(name: str, task: Callable[[], Any]) -> None:
 def main() -> None:
     """Times each stage and the whole."""
     cloud = make_cloud()
-    message = encode_cloud(cloud, get_typestore(Stores.ROS2_JAZZY).types)
+    types = get_typestore(Stores.ROS2_JAZZY).types
+    message = encode_cloud(cloud, types)
     rng = np.random.default_rng(1)
     palette = rng.integers(0, 256, (256, 3), dtype=np.uint8)
     labels = rng.integers(0, CLASSES, POINTS, dtype=np.uint8)
@@ -71,6 +88,10 @@ def main() -> None:
     report("encode_semantic", lambda: encode_semantic(message, semantic, palette))
     report("voxelize", lambda: voxelize(cloud.xyz, VOXEL_SIZE))
     report("decode + voxelize + mean + scatter + encode", whole)
+    for encoding in ENCODINGS:
+        picture = make_image(encoding, types)
+        size = f"{IMAGE_SIZE[1]} x {IMAGE_SIZE[0]}"
+        report(f"image {encoding}, {size}", functools.partial(image.decode, picture))
 
 
 if __name__ == "__main__":

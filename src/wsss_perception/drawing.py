@@ -21,6 +21,40 @@ SAMPLES = 2
 _DARKEST = 150  # largest of the three values of a colour, at least
 
 
+def cover(
+    shape: tuple[int, int], centres: NDArray[np.floating], radius: NDArray[np.floating]
+) -> NDArray[np.int32]:
+    """Finds which of many discs each pixel shows; later ones cover earlier ones.
+
+    Args:
+        shape: height and width of the picture.
+        centres: column and row of each disc [N, 2], finite; pixel 0 reaches from 0 to 1.
+        radius: of each disc [N] in pixels; discs of one rounded radius must be neighbours.
+
+    Returns:
+        Index of the uppermost disc on each pixel, int32 [H, W]; -1 where there is none.
+    """
+    height, width = shape
+    sizes = np.maximum(np.rint(radius), 1).astype(np.int64)
+    margin = int(sizes.max(initial=0))  # so that no disc must be cut off at an edge
+    column, row = np.floor(np.clip(centres, -margin - 1.0, [width + margin, height + margin])).T
+    near = (column >= -margin) & (column < width + margin)
+    near &= (row >= -margin) & (row < height + margin)
+    number = np.flatnonzero(near).astype(np.int32)
+    canvas = np.full((height + 4 * margin, width + 4 * margin), -1, dtype=np.int32)
+    middle = np.ravel_multi_index(
+        ((row[near] + 2 * margin).astype(np.int64), (column[near] + 2 * margin).astype(np.int64)),
+        canvas.shape,
+    )
+    sizes = sizes[near]
+    bounds = np.flatnonzero(np.diff(sizes)) + 1
+    for part in np.split(np.arange(len(sizes)), bounds) if len(sizes) else ():
+        around = _disc(int(sizes[part[0]])) @ (1, canvas.shape[1])
+        # where an index repeats, numpy keeps the last value
+        canvas.reshape(-1)[middle[part, None] + around] = number[part, None]
+    return canvas[2 * margin : 2 * margin + height, 2 * margin : 2 * margin + width]
+
+
 def splat(
     canvas: Picture, centres: NDArray[np.floating], radius: NDArray[np.floating], colors: Picture
 ) -> None:
@@ -32,19 +66,9 @@ def splat(
         radius: of each disc [N] in pixels; discs of one rounded radius must be neighbours.
         colors: [N, 3].
     """
-    height, width, _ = canvas.shape
-    pixels = np.floor(np.clip(centres, -1e6, 1e6)).astype(np.int64)
-    sizes = np.maximum(np.rint(radius), 1).astype(np.int64)
-    bounds = np.flatnonzero(np.diff(sizes)) + 1
-    for part in np.split(np.arange(len(sizes)), bounds):
-        if not len(part):
-            continue
-        around = _disc(int(sizes[part[0]]))
-        column, row = (pixels[part, None] + around).reshape(-1, 2).T
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        # where an index repeats, numpy keeps the last value
-        color = np.repeat(colors[part], len(around), axis=0)
-        canvas[row[inside], column[inside]] = color[inside]
+    uppermost = cover(canvas.shape[:2], centres, radius)
+    covered = uppermost >= 0
+    canvas[covered] = colors[uppermost[covered]]
 
 
 @lru_cache
@@ -98,6 +122,11 @@ def write_text(
     """
     font = _font(size)
     draw.text(position, text, color, font, anchor, stroke_width=2, stroke_fill=GROUND)
+
+
+def text_width(text: str, size: int) -> int:
+    """Returns how many pixels wide ``write_text`` writes a text."""
+    return int(np.ceil(_font(size).getlength(text)))
 
 
 @lru_cache

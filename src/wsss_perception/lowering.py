@@ -7,6 +7,7 @@ to be computed in, so that a strongly typed engine needs no precision flags.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,7 +20,7 @@ from wsss_perception.networks.presets import sizes_of
 from wsss_perception.tables import table_shapes
 
 OPSET = 17
-PRECISIONS = {"fp32": np.float32, "fp16": np.float16}
+PRECISIONS: dict[str, type[np.floating]] = {"fp32": np.float32, "fp16": np.float16}
 FEATURES, LOGITS = "features", "logits"
 _EPSILON = 1e-5  # of torch's BatchNorm1d
 
@@ -94,13 +95,13 @@ class _Graph:
 
     Attributes:
         weights: of the network.
-        type: in which the graph computes.
+        dtype: in which the graph computes.
         nodes: so far, in order.
         constants: so far.
     """
 
     weights: Weights
-    type: type
+    dtype: type[np.floating]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
 
@@ -156,20 +157,20 @@ class _Graph:
         """The positive part."""
         return self.add("Relu", [x])
 
-    def cast(self, x: str, kind: type, output: str | None = None) -> str:
+    def cast(self, x: str, kind: type[np.floating], output: str | None = None) -> str:
         """Converts to a type."""
         to = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
         return self.add("Cast", [x], output, to=to)
 
-    def add(self, operator: str, inputs: list[str], output: str | None = None, **how: int) -> str:
+    def add(self, operator: str, inputs: list[str], output: str | None = None, **how: Any) -> str:
         """Adds a node."""
         name = output or f"{operator.lower()}{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **how))
         return name
 
-    def constant(self, name: str, value: NDArray, kind: type | None = None) -> str:
+    def constant(self, name: str, value: NDArray, kind: type[np.generic] | None = None) -> str:
         """Adds a constant, once a name."""
-        array = np.ascontiguousarray(value, dtype=kind or self.type)
+        array: NDArray = np.ascontiguousarray(value, dtype=kind or self.dtype)
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
@@ -180,10 +181,10 @@ class _Graph:
 
 def _model(graph: _Graph, spec: ModelSpec, stem_kernel: int) -> onnx.ModelProto:
     voxels, classes = "voxels0", len(spec.ontology)
-    features = [voxels, len(spec.features)]
+    features: list[str | int | None] = [voxels, len(spec.features)]
     inputs = [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, features)]
     for name, (level, columns) in table_shapes(stem_kernel).items():
-        shape: list[str | int] = [f"voxels{level}", *([columns] if columns else [])]
+        shape: list[str | int | None] = [f"voxels{level}", *([columns] if columns else [])]
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT32, shape))
     output = helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, [voxels, classes])
     body = helper.make_graph(

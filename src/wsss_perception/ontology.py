@@ -8,6 +8,7 @@ wherever a name does.
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -32,9 +33,11 @@ class Ontology:
         colors: RGB 0..255 of each class.
         raw_ids: for each class the dataset's own ids; the first is the one written to files.
         ignored_raw_ids: ids that carry no class (unlabelled, outlier...).
+        ground: names of the classes that one can stand on: road, sidewalk, terrain, floor...
 
     Raises:
-        OntologyError: duplicate names or ids, bad colours, or more than 254 classes.
+        OntologyError: duplicate names or ids, bad colours, more than 254 classes, or ground that
+            is no class.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Ontology:
     colors: tuple[tuple[int, int, int], ...]
     raw_ids: tuple[tuple[int, ...], ...]
     ignored_raw_ids: tuple[int, ...] = (0,)
+    ground: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"ontology '{self.name}'"
@@ -57,6 +61,8 @@ class Ontology:
         ids = [*(i for ids in self.raw_ids for i in ids), *self.ignored_raw_ids]
         if len(set(ids)) != len(ids) or any(not 0 <= i < 65536 for i in ids):
             raise OntologyError(f"{where}: raw ids must be unique and in 0..65535")
+        for name in self.ground:
+            self.index(name)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -110,6 +116,7 @@ class Ontology:
             "name": self.name,
             "classes": [{"name": n, "color": list(c), "raw": list(r)} for n, c, r in rows],
             "ignored": list(self.ignored_raw_ids),
+            "ground": list(self.ground),
         }
 
 
@@ -127,6 +134,7 @@ def ontology_from_dict(data: Any, where: str) -> Ontology:
             colors=tuple(_integers(entry["color"]) for entry in classes),  # type: ignore[misc]
             raw_ids=tuple(_integers(entry["raw"]) for entry in classes),
             ignored_raw_ids=_integers(data["ignored"]),
+            ground=tuple(str(entry) for entry in data.get("ground", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise OntologyError(
@@ -143,6 +151,20 @@ def load_ontology(name_or_path: str | Path) -> Ontology:
     """
     data, where = _load_yaml(name_or_path, "ontologies")
     return ontology_from_dict(data, where)
+
+
+@lru_cache
+def ground_classes(ontology: Ontology) -> tuple[str, ...]:
+    """Returns the names of the classes that are ground; none where nobody says.
+
+    A bundle written before ontologies named their ground has that of the shipped ontology of the
+    same name and classes.
+    """
+    folder = resources.files("wsss_perception") / "ontologies"
+    if ontology.ground or f"{ontology.name}.yaml" not in [entry.name for entry in folder.iterdir()]:
+        return ontology.ground
+    shipped = load_ontology(ontology.name)
+    return shipped.ground if shipped.classes == ontology.classes else ()
 
 
 def load_mapping(name_or_path: str | Path, source: Ontology, target: Ontology) -> NDArray[np.uint8]:

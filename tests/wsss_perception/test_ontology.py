@@ -1,10 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import yaml
 
 from wsss_perception.errors import OntologyError
 from wsss_perception.frame import UNKNOWN
-from wsss_perception.ontology import Ontology, load_mapping, load_ontology, ontology_from_dict
+from wsss_perception.ontology import (
+    Ontology,
+    ground_classes,
+    load_mapping,
+    load_ontology,
+    ontology_from_dict,
+)
 
 SIZES = {"semantic_kitti": 19, "semantic_kitti_moving": 25, "cityscapes": 19, "nuscenes": 16}
 SIZES |= {"scannet": 20, "s3dis": 13}
@@ -88,9 +96,37 @@ def test_index_suggests_the_nearest_name():
         SMALL.index("xyz")
 
 
+@pytest.mark.parametrize("name", SIZES)
+def test_shipped_ontology_says_what_is_ground(name):
+    ground = ground_classes(load_ontology(name))
+    assert {"road", "driveable_surface", "floor"} & set(ground)
+    assert not {"car", "wall", "building", "manmade", "vegetation"} & set(ground)
+
+
+def test_ground_is_that_of_the_ontology_itself_first():
+    kitti = load_ontology("semantic_kitti")
+    assert ground_classes(replace(kitti, ground=("road",))) == ("road",)
+
+
+def test_ground_of_an_older_bundle_is_that_of_the_shipped_ontology():
+    kitti = load_ontology("semantic_kitti")
+    data = kitti.to_dict()
+    del data["ground"]
+    assert ground_classes(ontology_from_dict(data, "x")) == kitti.ground != ()
+
+
+def test_nothing_is_ground_where_nobody_says():
+    assert ground_classes(SMALL) == ()
+    kitti = replace(load_ontology("semantic_kitti"), ground=())
+    assert ground_classes(replace(kitti, name="my_kitti")) == ()
+    assert ground_classes(replace(kitti, classes=tuple("abcdefghijklmnopqrs"))) == ()
+    assert ground_classes(replace(kitti, name="../mappings/cityscapes_to_nuscenes")) == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"ground": ("road", "grass")}, "no class 'grass'"),
         ({"classes": ("a", "a")}, "not unique"),
         ({"classes": ()}, "1 to 254"),
         ({"colors": ((1, 2, 3),)}, "every class needs"),

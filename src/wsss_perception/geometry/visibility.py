@@ -84,13 +84,14 @@ def _enclosed(
 ) -> NDArray[np.bool_]:
     """Whether points nearer than ``limit`` lie on both sides of each point, along (row, column)."""
     column, row = (np.floor((uv - uv.min(axis=0)) / cell).astype(np.int64) + reach).T
-    nearest = np.full((row.max() + reach + 1, column.max() + reach + 1), np.inf)
-    np.minimum.at(nearest, (row, column), depth)
+    columns = column.max() + reach + 1
+    nearest = np.full((row.max() + reach + 1) * columns, np.inf)
+    place, stride = row * columns + column, step[0] * columns + step[1]
+    np.minimum.at(nearest, place, depth)
     sides = np.zeros((2, len(uv)), dtype=bool)
     for distance in range(1, reach + 1):
-        rows, columns = distance * step[0], distance * step[1]
-        sides[0] |= nearest[row - rows, column - columns] < limit
-        sides[1] |= nearest[row + rows, column + columns] < limit
+        sides[0] |= nearest.take(place - distance * stride) < limit
+        sides[1] |= nearest.take(place + distance * stride) < limit
     return sides[0] & sides[1]
 
 

@@ -13,6 +13,9 @@ def decode(message: Any, rectified: bool = False) -> Camera:
     """Reads the intrinsics of the images that come with a CameraInfo.
 
     The region of interest and the binning are applied: the result is for the image as published.
+    As in image_geometry, the raw region holds for K and P. A binned pixel is the mean of a block
+    and lies at its centre; image_geometry puts it on the block's first pixel, so that its
+    principal point is 0.5 - 0.5 / binning pixels larger.
 
     Args:
         message: the CameraInfo, of rclpy or rosbags.

@@ -26,19 +26,28 @@ def make_header(stamp: int, frame_id: str, types: MessageTypes) -> Any:
     return types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
 
 
-def allocate(message_class: Any, size: int) -> tuple[Any, NDArray[np.uint8]]:
-    """Allocates a ``data`` field of ``size`` zero bytes in the container its message class wants.
+def make_message(message_class: Any, size: int, **values: Any) -> tuple[Any, NDArray[np.uint8]]:
+    """Makes a message with a field ``data`` of zeros, to be filled in place.
 
-    rclpy checks every element of anything but an ``array.array``; rosbags serialises arrays.
+    rclpy's messages copy, or check element by element, whatever is given to the constructor or
+    assigned; the array that a new one holds can grow without either.
+
+    Args:
+        message_class: of rclpy or rosbags.
+        size: bytes of ``data``.
+        values: the other fields.
 
     Returns:
-        The container, and its content as a writable array uint8 [size].
+        The message, and its ``data`` as a writable array uint8 [size].
     """
-    if _of_rclpy(message_class):
-        container = array.array("B", [0]) * size
-        return container, np.frombuffer(container or bytearray(), dtype=np.uint8)
-    data = np.zeros(size, dtype=np.uint8)
-    return data, data
+    if not _of_rclpy(message_class):
+        data = np.zeros(size, dtype=np.uint8)
+        return message_class(data=data, **values), data
+    message = message_class(**values)
+    container = message.data
+    container.append(0)
+    container *= size
+    return message, np.frombuffer(container or bytearray(), dtype=np.uint8)
 
 
 def float_sequence(message_class: Any, values: Iterable[float]) -> Any:

@@ -1,7 +1,6 @@
 """sensor_msgs/PointCloud2 <-> arrays, for messages of rclpy and of rosbags alike."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,69 +8,28 @@ from numpy.typing import NDArray
 
 from wsss_perception.errors import MessageError
 from wsss_perception.frame import PointCloud, SemanticCloud
-from wsss_perception.messages.common import MessageTypes, allocate, make_header, stamp_to_ns
+from wsss_perception.messages.common import (
+    MessageTypes,
+    make_header,
+    make_message,
+    stamp_to_ns,
+)
+from wsss_perception.messages.point_layout import TYPE_CODES, Field, Layout, describe, read_layout
 
 INTENSITY_NAMES = ("intensity", "i", "reflectivity")
 """Fields that may hold the channel ``intensity``; the first one a cloud has does."""
 
+_AXES = ("x", "y", "z")
 _UINT8, _FLOAT32 = 2, 7
-_CODES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
-"""numpy's name of each PointField datatype."""
-
-_PADDING_NAMES = ("", "_")
-"""Fields that only fill a gap, as PCL writes them."""
-
 _SEMANTIC_FIELDS = {
     "label": (_UINT8, 8),
     "confidence": (_FLOAT32, 0),
     "seen": (_UINT8, 9),
     "rgb": (_FLOAT32, 4),
 }
-"""Datatype of each field of the result and its offset in a block of 12 bytes."""
+"""Datatype of each field of the result and its offset in a block of _SEMANTIC_SIZE bytes."""
 
-
-@dataclass(frozen=True)
-class _Field:
-    """A checked PointField: ``count`` values of ``dtype`` at byte ``offset`` of each point."""
-
-    name: str
-    offset: int
-    dtype: np.dtype
-    count: int
-
-    @property
-    def end(self) -> int:
-        return self.offset + self.dtype.itemsize * self.count
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """A checked message.
-
-    Attributes:
-        fields: its fields by name, without padding.
-        data: its bytes, uint8 [height * row_step] or more.
-        points: ``data`` viewed as [height, width, point_step]; [0, 0, 0] without points.
-    """
-
-    fields: dict[str, _Field]
-    data: NDArray[np.uint8]
-    points: NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        return self.points.shape[0] * self.points.shape[1]
-
-    def values(self, field: _Field) -> NDArray:
-        """Views a field as [height, width, count], in its own dtype."""
-        if not len(self):
-            return np.zeros((*self.points.shape[:2], field.count), dtype=field.dtype)
-        return np.ndarray(
-            (*self.points.shape[:2], field.count),
-            field.dtype,
-            self.data,
-            field.offset,
-            (*self.points.strides[:2], field.dtype.itemsize),
-        )
+_SEMANTIC_SIZE = 12
 
 
 def decode(
@@ -94,19 +52,19 @@ def decode(
         MessageError: the layout contradicts itself, the data are cut short, or the cloud has no
             x, y, z of a float type.
     """
-    layout = _layout(message)
-    for axis in "xyz":
+    layout = read_layout(message)
+    for axis in _AXES:
         field = layout.fields.get(axis)
         if field is None or field.dtype.kind != "f" or field.count != 1:
             raise MessageError(
-                f"{_where(message)}: no field '{axis}' of type FLOAT32 or FLOAT64; the fields are "
-                f"{sorted(layout.fields) or 'none'}: choose a topic whose clouds hold x, y and z"
+                f"{describe(message)}: no field '{axis}' of type FLOAT32 or FLOAT64; the fields "
+                f"are {sorted(layout.fields) or 'none'}: choose a topic whose clouds hold x, y, z"
             )
     xyz = np.empty((len(layout), 3), dtype=np.float32)
     grid = xyz.reshape(*layout.points.shape[:2], 3)
     decoded = {}
     with np.errstate(over="ignore", invalid="ignore"):  # doubles beyond float32 become infinite
-        for column, axis in enumerate("xyz"):
+        for column, axis in enumerate(_AXES):
             grid[..., column] = layout.values(layout.fields[axis])[..., 0]
         for name, field in _channel_fields(layout).items():
             if channels is None or name in channels:
@@ -130,7 +88,7 @@ def coarse_channels(message: Any) -> set[str]:
     Raises:
         MessageError: as of ``decode``.
     """
-    layout, coarse = _layout(message), set()
+    layout, coarse = read_layout(message), set()
     for name, field in _channel_fields(layout).items():
         if len(layout) and field.dtype.itemsize >= 4 and field.dtype != np.float32:
             values = layout.values(field).astype(np.float64)
@@ -161,31 +119,22 @@ def encode_semantic(message: Any, semantic: SemanticCloud, palette: NDArray[np.u
     Raises:
         MessageError: the input cannot be decoded, or has another number of points.
     """
-    layout = _layout(message)
+    layout = read_layout(message)
     if len(semantic.labels) != len(layout):
         raise MessageError(
-            f"{_where(message)}: {len(layout)} points cannot take {len(semantic.labels)} labels; "
+            f"{describe(message)}: {len(layout)} points cannot take {len(semantic.labels)} labels; "
             "encode the result into the cloud it was computed from"
         )
     kept = {name: f for name, f in layout.fields.items() if name not in _SEMANTIC_FIELDS}
     start = -(-max((f.end for f in kept.values()), default=0) // 4) * 4
-    block = _semantic_dtype(">" if message.is_bigendian else "<")
-    step = start + block.itemsize
-    cls, point_field = type(message), type(message.fields[0])
-    container, data = allocate(cls, step * len(layout))
-    points = data.reshape(*layout.points.shape[:2], step)
-    copied = min(start, layout.points.shape[2])
-    points[..., :copied] = layout.points[..., :copied]
-    added = np.ndarray((len(layout),), block, data, start if len(layout) else 0, (step,))
-    added["label"] = semantic.labels
-    added["confidence"] = semantic.confidence
-    added["seen"] = semantic.seen
-    added["rgb"] = _pack_rgb(palette)[semantic.labels]
+    step, point_field = start + _SEMANTIC_SIZE, type(message.fields[0])
     new = [
         point_field(name=name, offset=start + offset, datatype=datatype, count=1)
         for name, (datatype, offset) in _SEMANTIC_FIELDS.items()
     ]
-    return cls(
+    result, data = make_message(
+        type(message),
+        step * len(layout),
         header=message.header,
         height=int(message.height),
         width=int(message.width),
@@ -193,9 +142,20 @@ def encode_semantic(message: Any, semantic: SemanticCloud, palette: NDArray[np.u
         is_bigendian=bool(message.is_bigendian),
         point_step=step,
         row_step=step * layout.points.shape[1],
-        data=container,
         is_dense=bool(message.is_dense),
     )
+    if len(data):
+        copied = min(start, layout.points.shape[2])
+        head = np.dtype((np.void, copied))  # one element: twice as fast as its bytes
+        points = np.ndarray((len(layout),), head, data, 0, (step,))
+        points.reshape(layout.points.shape[:2])[...] = layout.heads(copied)
+        added = _semantic_dtype(">" if message.is_bigendian else "<")
+        block = np.ndarray((len(layout),), added, data, start, (step,))
+        block["label"] = semantic.labels
+        block["confidence"] = semantic.confidence
+        block["seen"] = semantic.seen
+        block["rgb"] = _pack_rgb(palette)[semantic.labels]
+    return result
 
 
 def encode_cloud(cloud: PointCloud, types: MessageTypes) -> Any:
@@ -216,11 +176,9 @@ def encode_cloud(cloud: PointCloud, types: MessageTypes) -> Any:
             )
         )
         step += 4 * count
-    cls = types["sensor_msgs/msg/PointCloud2"]
-    container, data = allocate(cls, step * len(cloud))
-    values_out = data.view("<f4").reshape(len(cloud), step // 4)
-    np.concatenate(list(columns.values()), axis=1, out=values_out)
-    return cls(
+    message, data = make_message(
+        types["sensor_msgs/msg/PointCloud2"],
+        step * len(cloud),
         header=make_header(cloud.stamp, cloud.frame_id, types),
         height=1,
         width=len(cloud),
@@ -228,61 +186,16 @@ def encode_cloud(cloud: PointCloud, types: MessageTypes) -> Any:
         is_bigendian=False,
         point_step=step,
         row_step=step * len(cloud),
-        data=container,
         is_dense=bool(np.isfinite(cloud.xyz).all()),
     )
+    values_out = data.view("<f4").reshape(len(cloud), step // 4)
+    np.concatenate(list(columns.values()), axis=1, out=values_out)
+    return message
 
 
-def _layout(message: Any) -> _Layout:
-    """Checks a message's description of its bytes against the bytes there are."""
-    where = _where(message)
-    fields: dict[str, _Field] = {}
-    for entry in message.fields:
-        if entry.name in _PADDING_NAMES:
-            continue
-        if entry.name in fields:
-            raise MessageError(f"{where}: two fields are named '{entry.name}'; rename one")
-        fields[entry.name] = _field(entry, message, where)
-    height, width = int(message.height), int(message.width)
-    step, row_step = int(message.point_step), int(message.row_step)
-    if not height * width:
-        return _Layout(fields, np.zeros(0, dtype=np.uint8), np.zeros((0, 0, 0), dtype=np.uint8))
-    if row_step < width * step:
-        raise MessageError(
-            f"{where}: row_step {row_step} is less than {width} points of {step} bytes; "
-            "the publisher must set row_step to at least width * point_step"
-        )
-    if len(message.data) < height * row_step:
-        raise MessageError(
-            f"{where}: {len(message.data)} bytes of data are fewer than {height} rows of "
-            f"{row_step}; the message is cut short"
-        )
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    points = np.ndarray((height, width, step), np.uint8, data, 0, (row_step, step, 1))
-    return _Layout(fields, data, points)
-
-
-def _field(entry: Any, message: Any, where: str) -> _Field:
-    code = _CODES.get(int(entry.datatype))
-    if code is None:
-        raise MessageError(
-            f"{where}: field '{entry.name}' has the unknown datatype {entry.datatype}; "
-            "sensor_msgs/PointField knows 1 to 8"
-        )
-    dtype = np.dtype((">" if message.is_bigendian else "<") + code)
-    count = max(int(entry.count), 1)  # PCL reads 0 as 1
-    field = _Field(entry.name, int(entry.offset), dtype, count)
-    if field.end > message.point_step:
-        raise MessageError(
-            f"{where}: field '{entry.name}' ends at byte {field.end} of a point, but point_step "
-            f"is {message.point_step}; the publisher's offsets or point_step are wrong"
-        )
-    return field
-
-
-def _channel_fields(layout: _Layout) -> dict[str, _Field]:
+def _channel_fields(layout: Layout) -> dict[str, Field]:
     """Returns the field of each channel."""
-    fields = {name: field for name, field in layout.fields.items() if name not in "xyz"}
+    fields = {name: field for name, field in layout.fields.items() if name not in _AXES}
     source = next((name for name in INTENSITY_NAMES if name in fields), None)
     if source is not None:
         fields = {"intensity" if n == source else n: field for n, field in fields.items()}
@@ -292,19 +205,16 @@ def _channel_fields(layout: _Layout) -> dict[str, _Field]:
 def _semantic_dtype(byte_order: str) -> np.dtype:
     """Structured dtype of the added block; rgb as UINT32, whose bits are what is stored."""
     formats = [
-        byte_order + ("u4" if name == "rgb" else _CODES[datatype])
+        byte_order + ("u4" if name == "rgb" else TYPE_CODES[datatype])
         for name, (datatype, _) in _SEMANTIC_FIELDS.items()
     ]
     offsets = [offset for _, offset in _SEMANTIC_FIELDS.values()]
     names = list(_SEMANTIC_FIELDS)
-    return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": 12})
+    return np.dtype(
+        {"names": names, "formats": formats, "offsets": offsets, "itemsize": _SEMANTIC_SIZE}
+    )
 
 
 def _pack_rgb(palette: NDArray[np.uint8]) -> NDArray[np.uint32]:
     red, green, blue = palette.astype(np.uint32).T
     return (red << 16) | (green << 8) | blue
-
-
-def _where(message: Any) -> str:
-    stamp = message.header.stamp
-    return f"cloud of {stamp.sec}.{stamp.nanosec:09d} in frame '{message.header.frame_id}'"

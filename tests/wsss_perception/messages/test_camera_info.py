@@ -2,6 +2,8 @@ from array import array
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wsss_perception.errors import MessageError
 from wsss_perception.geometry import Camera, make_transform, matrix_from_quaternion
@@ -70,11 +72,64 @@ def test_region_of_interest_and_binning_keep_points_on_their_pixels(types):
     np.testing.assert_allclose((uv + 0.5) * [2, 4], full - [100, 40] + 0.5)
 
 
+def test_a_region_without_binning_moves_the_principal_point_alone(types):
+    message = make_info(types, Camera(640, 480, MATRIX))
+    message.roi.x_offset, message.roi.y_offset = 100, 40
+    message.roi.width, message.roi.height = 401, 203
+    for camera in (decode(message), decode(message, rectified=True)):
+        assert (camera.width, camera.height) == (401, 203)
+        np.testing.assert_array_equal(camera.matrix, [[500, 0, 219], [0, 510, 203], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("rectified", [False, True])
+@pytest.mark.parametrize("binning", [(0, 0), (1, 1), (2, 2), (4, 3)])
+@pytest.mark.parametrize("roi", [(0, 0, 0, 0), (100, 40, 400, 240)])
+def test_image_geometry_has_the_same_intrinsics(rclpy_types, rectified, binning, roi):
+    geometry = pytest.importorskip("image_geometry", reason="no image_geometry")
+    message = make_info(rclpy_types, Camera(640, 480, MATRIX))
+    message.p = np.array([[400.0, 0, 300, 0], [0, 405, 240, 0], [0, 0, 1, 0]]).ravel()
+    message.binning_x, message.binning_y = binning
+    message.roi.x_offset, message.roi.y_offset, message.roi.width, message.roi.height = roi
+    model = geometry.PinholeCameraModel()
+    model.fromCameraInfo(message)
+    theirs = np.array(model.P[:, :3] if rectified else model.K)
+    factor = np.maximum(binning, 1)
+    theirs[:2, 2] -= 0.5 - 0.5 / factor  # half a pixel, which image_geometry leaves out
+    camera = decode(message, rectified)
+    np.testing.assert_allclose(camera.matrix, theirs, rtol=1e-12)
+    size = (roi[2] or 640, roi[3] or 480)
+    assert (camera.width, camera.height) == (size[0] // factor[0], size[1] // factor[1])
+
+
 def test_trailing_zeros_of_other_calibrators_are_left_out(types):
     message = make_info(types)
     coefficients = np.array([*CAMERA.distortion, *(0.0,) * 8])
     message.d = array("d", coefficients) if isinstance(message.d, array) else coefficients
     assert decode(message).distortion == CAMERA.distortion
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_a_mutated_calibration_is_refused_or_read(rosbags_types, data):
+    message = make_info(rosbags_types)
+    number = st.one_of(st.floats(), st.sampled_from([0.0, 1.0, 500.0]))
+    for name in data.draw(st.lists(st.sampled_from(["k", "p", "d"]), max_size=3)):
+        values = getattr(message, name).copy()
+        values[data.draw(st.integers(0, len(values) - 1))] = data.draw(number)
+        setattr(message, name, values)
+    for name in ("width", "height", "binning_x", "binning_y"):
+        if data.draw(st.booleans()):
+            setattr(message, name, data.draw(st.integers(0, 2000)))
+    for name in ("x_offset", "y_offset", "width", "height"):
+        setattr(message.roi, name, data.draw(st.sampled_from([0, 0, 1, 300, 2**32 - 1])))
+    try:
+        camera = decode(message, data.draw(st.booleans()))
+    except MessageError:
+        return
+    assert camera.width >= 1
+    assert camera.height >= 1
+    assert np.isfinite(camera.matrix).all()
+    camera.project(np.array([[0.1, 0.2, 3.0]]))
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from wsss_perception.errors import MessageError
-from wsss_perception.messages.image import decode, encode_jpeg, encode_rgb8
+from wsss_perception.messages.image import _ENCODINGS, decode, encode_jpeg, encode_rgb8
 
 HEADER = SimpleNamespace(stamp=SimpleNamespace(sec=3, nanosec=40), frame_id="camera")
 RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -46,7 +48,11 @@ ALPHA = np.full((5, 7, 1), 77, np.uint8)
         ("rgba8", np.concatenate([RGB, ALPHA], axis=2), RGB),
         ("bgra8", np.concatenate([RGB[..., ::-1], ALPHA], axis=2), RGB),
         ("mono8", GREY, np.stack([GREY] * 3, axis=2)),
-        ("mono16", GREY.astype("<u2") * 256 + 99, np.stack([GREY] * 3, axis=2)),
+        ("rgb16", RGB.astype("<u2") * 257, RGB),
+        ("bgr16", RGB[..., ::-1].astype("<u2") * 257, RGB),
+        ("rgba16", np.concatenate([RGB, ALPHA], axis=2).astype("<u2") * 257, RGB),
+        ("bgra16", np.concatenate([RGB[..., ::-1], ALPHA], axis=2).astype("<u2") * 257, RGB),
+        ("mono16", GREY.astype("<u2") * 257, np.stack([GREY] * 3, axis=2)),
     ],
 )
 def test_decode_gives_rgb_of_padded_rows(encoding, rows, expected):
@@ -56,9 +62,38 @@ def test_decode_gives_rgb_of_padded_rows(encoding, rows, expected):
     assert pixels.flags.c_contiguous
 
 
-def test_decode_reads_big_endian_mono16():
-    message = make_image("mono16", (GREY.astype("u2") * 256 + 99).astype(">u2"), is_bigendian=1)
-    np.testing.assert_array_equal(decode(message)[..., 0], GREY)
+@pytest.mark.parametrize("encoding", ["mono16", "rgb16", "bayer_rggb16"])
+def test_decode_reads_big_endian_values(encoding):
+    rng = np.random.default_rng(2)
+    values = rng.integers(0, 65536, (5, 7, 3 if encoding == "rgb16" else 1), dtype=np.uint16)
+    big = make_image(encoding, values.astype(">u2"), is_bigendian=1)
+    little = make_image(encoding, values.astype("<u2"))
+    np.testing.assert_array_equal(decode(big), decode(little))
+
+
+@pytest.mark.parametrize("name", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_bayer_mosaic_of_one_colour_becomes_that_colour(name, bits):
+    colour = {"r": 200, "g": 90, "b": 30}
+    pattern = np.array([colour[c] for c in name], np.uint8).reshape(2, 2)
+    mosaic = np.tile(pattern, (3, 4))[:5, :7]
+    rows = mosaic if bits == 8 else mosaic.astype("<u2") * 257
+    pixels = decode(make_image(f"bayer_{name}{bits}", rows))
+    np.testing.assert_array_equal(pixels, np.broadcast_to(np.uint8([200, 90, 30]), (5, 7, 3)))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "order"),
+    [("yuv422", "uyvy"), ("uyvy", "uyvy"), ("yuv422_yuy2", "yuyv"), ("yuyv", "yuyv")],
+)
+def test_yuv422_reads_luma_and_chroma_where_they_are(encoding, order):
+    # BT.601, video range: pure red is Y 81, U 90, V 240; white is Y 235 without chroma
+    values = {"red": {"y": 81, "u": 90, "v": 240}, "white": {"y": 235, "u": 128, "v": 128}}
+    row = [[values[colour][c] for c in order] for colour in ("red", "white")]
+    rows = np.uint8(row).reshape(1, 8).repeat(5, axis=0)
+    pixels = decode(make_image(encoding, rows, width=4))
+    assert np.abs(pixels[:, :2].astype(int) - [255, 0, 0]).max() <= 1
+    np.testing.assert_array_equal(pixels[:, 2:], np.full((5, 2, 3), 255))
 
 
 def test_rgb8_survives_the_round_trip(types):
@@ -83,14 +118,24 @@ def test_decode_reads_png_exactly(form):
 
 
 def test_decode_reads_png_of_16_bits():
-    message = compressed(Image.fromarray(GREY.astype(np.uint16) * 256 + 9), "PNG", "mono16; png")
+    message = compressed(Image.fromarray(GREY.astype(np.uint16) * 257), "PNG", "mono16; png")
     np.testing.assert_array_equal(decode(message), np.stack([GREY] * 3, axis=2))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_decode_fills_in_the_colours_of_a_compressed_mosaic(bits):
+    mosaic = np.random.default_rng(3).integers(0, 2**bits, (6, 8)).astype(f"<u{bits // 8}")
+    message = compressed(Image.fromarray(mosaic), "PNG", f"bayer_gbrg{bits}; png compressed ")
+    raw = make_image(f"bayer_gbrg{bits}", mosaic, width=8)
+    np.testing.assert_array_equal(decode(message), decode(raw))
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"encoding": "bayer_rggb8"}, "encoding 'bayer_rggb8' is not supported; publish one of"),
+        ({"encoding": "16UC1"}, "encoding '16UC1' is not supported; publish one of"),
+        ({"encoding": "yuv422"}, "yuv422 holds pairs of pixels, but a row has 7"),
+        ({"encoding": "bayer_rggb8", "height": 2}, "7 x 2 pixels are no whole Bayer mosaic"),
         ({"height": 6}, "120 bytes of data are fewer than 6 rows of 24"),
         ({"data": b""}, "0 bytes of data"),
         ({"step": 20}, "step 20 is less than 7 pixels of 3 bytes"),
@@ -104,6 +149,34 @@ def test_a_contradictory_image_is_refused_with_the_reason(change, reason):
     with pytest.raises(MessageError, match=reason) as caught:
         decode(message)
     assert "image of 3.000000040 in frame 'camera'" in str(caught.value)
+
+
+NUMBER = st.one_of(st.integers(0, 40), st.integers(0, 2**32 - 1))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {"encoding": st.sampled_from([*_ENCODINGS, "nv12", "32FC1", ""])},
+        optional={
+            "height": NUMBER,
+            "width": NUMBER,
+            "step": NUMBER,
+            "is_bigendian": st.integers(0, 255),
+            "data": st.binary(max_size=400),
+        },
+    )
+)
+def test_a_mutated_image_is_refused_or_decoded(change):
+    message = make_image("rgb8", RGB)
+    for name, value in change.items():
+        setattr(message, name, value)
+    try:
+        pixels = decode(message)
+    except MessageError:
+        return
+    assert pixels.shape == (message.height, message.width, 3)
+    assert pixels.dtype == np.uint8
 
 
 @pytest.mark.parametrize("codec", ["JPEG", "PNG"])

@@ -44,9 +44,10 @@ def literal_values(message, name):
     field = next(field for field in message.fields if field.name == name)
     order = ">" if message.is_bigendian else "<"
     rows = []
+    row_step = message.row_step if message.height > 1 else 0
     for row in range(message.height):
         for column in range(message.width):
-            start = row * message.row_step + column * message.point_step + field.offset
+            start = row * row_step + column * message.point_step + field.offset
             form = f"{order}{max(field.count, 1)}{CODES[field.datatype]}"
             rows.append(struct.unpack_from(form, bytes(message.data), start))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -62,7 +63,7 @@ def check_against_literal(message, cloud):
         expected = literal_values(message, name)
         np.testing.assert_array_equal(values.reshape(expected.shape), expected)
         assert values.dtype == np.float32
-    names = {field.name for field in message.fields} - set("xyz")
+    names = {field.name for field in message.fields} - {"x", "y", "z"}
     assert set(cloud.channels) == names
 
 
@@ -250,6 +251,21 @@ def test_an_organised_cloud_is_read_row_by_row():
     np.testing.assert_array_equal(decode(result).xyz, xyz.reshape(-1, 3))
 
 
+@pytest.mark.parametrize("row_step", [0, 5, 999])
+def test_the_row_step_of_a_single_row_does_not_matter(types, row_step):
+    cloud = little_cloud()
+    message = encode_cloud(cloud, types)
+    message.row_step = row_step  # bags hold clouds with the number of points in it
+    np.testing.assert_array_equal(decode(message).xyz, cloud.xyz)
+    result = encode_semantic(message, labels_for(5), PALETTE)
+    assert len(result.data) == result.row_step == 5 * result.point_step
+
+
+def test_fields_named_like_several_axes_are_channels(types):
+    cloud = little_cloud(xy=np.ones(5, np.float32), yz=np.zeros(5, np.float32))
+    assert set(decode(encode_cloud(cloud, types)).channels) == {"xy", "yz"}
+
+
 def test_only_the_channels_asked_for_are_decoded(types):
     channels = {name: np.ones(5, np.float32) for name in ("ring", "time", "intensity")}
     message = encode_cloud(little_cloud(**channels), types)
@@ -292,7 +308,7 @@ FLOATS = [(axis, 4 * i, 7, 1) for i, axis in enumerate("xyz")]
         ([*FLOATS, ("ring", 12, 4, 1)], {}, "'ring' ends at byte 14 of a point"),
         ([*FLOATS, ("x", 0, 7, 1)], {}, "two fields are named 'x'"),
         (FLOATS, {"data": bytes(12 * 4 - 1)}, "47 bytes of data are fewer"),
-        (FLOATS, {"row_step": 40}, "row_step 40 is less than 4 points of 12 bytes"),
+        (FLOATS, {"height": 2, "row_step": 40}, "row_step 40 is less than 4 points of 12 bytes"),
         (FLOATS, {"point_step": 0}, "point_step is 0"),
     ],
 )

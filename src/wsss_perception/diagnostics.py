@@ -1,0 +1,155 @@
+"""Is all well with the node? Numbers of a span of time in, a level and a sentence out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+
+class Level(IntEnum):
+    """Levels of diagnostic_msgs/DiagnosticStatus."""
+
+    OK = 0
+    WARN = 1
+    ERROR = 2
+
+
+MISSING_SHARE = 0.5
+"""A camera is missing where more than this share of the clouds went without an image of it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From where on something is wrong.
+
+    Attributes:
+        min_rate: published clouds in a second; 0 for no limit.
+        max_latency: seconds from a cloud's arrival to its publication; 0 for no limit.
+        max_drop_share: share of the clouds that may be lost on the way or dropped; 1 for no limit.
+    """
+
+    min_rate: float = 0.0
+    max_latency: float = 0.0
+    max_drop_share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What happened in a span of time.
+
+    Attributes:
+        elapsed: its length in seconds.
+        received: clouds that arrived.
+        published: semantic clouds sent.
+        dropped: clouds replaced by newer ones before their turn came.
+        failed: clouds that could not be segmented.
+        lost: clouds that never arrived, as far as the middleware knows.
+        latency: longest time in seconds from a cloud's arrival to its publication, or to now for
+            one still in work; None without clouds.
+        stages: mean seconds a published cloud spent in each stage.
+        missing: for each camera the number of published clouds without an image of it.
+        last_failure: why the last cloud failed; empty where none did.
+        model: folder of the bundle.
+        engine: name of the engine, and its device.
+        active: whether the node is at work; an inactive one is well.
+    """
+
+    elapsed: float
+    received: int = 0
+    published: int = 0
+    dropped: int = 0
+    failed: int = 0
+    lost: int = 0
+    latency: float | None = None
+    stages: Mapping[str, float] = field(default_factory=dict)
+    missing: Mapping[str, int] = field(default_factory=dict)
+    last_failure: str = ""
+    model: str = ""
+    engine: str = ""
+    active: bool = True
+
+    @property
+    def rate(self) -> float:
+        """Published clouds in a second."""
+        return self.published / self.elapsed if self.elapsed > 0 else 0.0
+
+    @property
+    def drop_share(self) -> float:
+        """Share of the clouds sent to the node that were lost on the way or dropped."""
+        return (self.dropped + self.lost) / max(self.received + self.lost, 1)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a DiagnosticStatus says.
+
+    Attributes:
+        level: the worst that was found.
+        message: all that was found, the worst first; or that all is well.
+        values: names and values of the snapshot's numbers.
+    """
+
+    level: Level
+    message: str
+    values: dict[str, str]
+
+
+def assess(snapshot: Snapshot, limits: Limits) -> Assessment:
+    """Judges a span of time.
+
+    ERROR: clouds arrive, and none comes out although one should have by ``min_rate``, or because
+    all fail. WARN: no cloud arrives, some fail, a limit is passed, or a camera is missing.
+
+    Args:
+        snapshot: the numbers.
+        limits: what is wrong.
+    """
+    values = dict(_values(snapshot))
+    if not snapshot.active:
+        return Assessment(Level.OK, "inactive", values)
+    found = sorted(_problems(snapshot, limits), key=lambda problem: -problem[0])
+    if not found:
+        return Assessment(Level.OK, f"{snapshot.rate:.1f} clouds/s", values)
+    return Assessment(found[0][0], "; ".join(text for _, text in found), values)
+
+
+def _problems(snapshot: Snapshot, limits: Limits) -> Iterator[tuple[Level, str]]:
+    """Yields all that is wrong, each with its level."""
+    arrived, seconds = snapshot.received + snapshot.lost, f"{snapshot.elapsed:.1f} s"
+    if not arrived and not snapshot.published:
+        yield Level.WARN, f"no cloud arrived in {seconds}"
+        return
+    if snapshot.failed:
+        level = Level.WARN if snapshot.published else Level.ERROR
+        reason = f": {snapshot.last_failure}" if snapshot.last_failure else ""
+        yield level, f"{snapshot.failed} of {snapshot.received} clouds failed{reason}"
+    due = limits.min_rate * snapshot.elapsed
+    if not snapshot.published and not snapshot.failed and due >= 1:
+        yield Level.ERROR, f"no cloud came out in {seconds}, though {arrived} arrived"
+    elif snapshot.rate < limits.min_rate:
+        yield Level.WARN, f"{snapshot.rate:.1f} clouds/s, below min_rate {limits.min_rate:g}"
+    if snapshot.latency is not None and 0 < limits.max_latency < snapshot.latency:
+        text = f"latency {snapshot.latency:.3f} s, above max_latency {limits.max_latency:g}"
+        yield Level.WARN, text
+    if snapshot.drop_share > limits.max_drop_share:
+        share = f"{snapshot.drop_share:.0%} of the clouds dropped or lost"
+        yield Level.WARN, f"{share}, above max_drop_share {limits.max_drop_share:g}"
+    for camera, count in snapshot.missing.items():
+        if count > MISSING_SHARE * snapshot.published:
+            text = f"no image of camera '{camera}' for {count} of {snapshot.published} clouds"
+            yield Level.WARN, text
+
+
+def _values(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    if snapshot.model:
+        yield "model", snapshot.model
+    if snapshot.engine:
+        yield "engine", snapshot.engine
+    yield "rate (Hz)", f"{snapshot.rate:.2f}"
+    if snapshot.latency is not None:
+        yield "latency (ms)", f"{1e3 * snapshot.latency:.1f}"
+    for stage, seconds in snapshot.stages.items():
+        yield f"{stage} (ms)", f"{1e3 * seconds:.1f}"
+    for name in ("received", "published", "dropped", "failed", "lost"):
+        yield name, str(getattr(snapshot, name))
+    for camera, count in snapshot.missing.items():
+        yield f"without {camera}", str(count)
