@@ -13,6 +13,7 @@ from rosbags.interfaces import Connection
 from wsss_perception.bag.reader import Bag
 from wsss_perception.bag.transforms import BagTransforms
 from wsss_perception.calibration import CameraCalibration, read_calibration
+from wsss_perception.camera_topics import camera_namespace, is_named, is_rectified
 from wsss_perception.errors import GeometryError, MessageError
 from wsss_perception.frame import PointCloud, View
 from wsss_perception.geometry import Camera, Matrix
@@ -120,7 +121,7 @@ class BagCameras:
         self._cameras = [camera for camera in found if camera is not None]
         names = {camera.name for camera in self._cameras}
         for name in given:
-            if not any(_is_named(camera, name) for camera in names):
+            if not any(is_named(camera, name) for camera in names):
                 self._warn(name, "the calibration file names it, but the bag has no images of it")
         self._transforms = transforms
         if transforms is None and self._cameras:
@@ -157,8 +158,8 @@ class BagCameras:
         given: dict[str, CameraCalibration],
         times: NDArray[np.int64],
     ) -> _Camera | None:
-        name = _namespace(images).lstrip("/")
-        match = next((entry for key, entry in given.items() if _is_named(name, key)), None)
+        name = camera_namespace(images.topic).lstrip("/")
+        match = next((entry for key, entry in given.items() if is_named(name, key)), None)
         if match is not None:
             place = match.T_camera_lidar
             return _Camera(name, images.topic, match.camera, "", np.eye(4), place, times)
@@ -166,14 +167,14 @@ class BagCameras:
 
     def _of_info(self, images: Connection, name: str, times: NDArray[np.int64]) -> _Camera | None:
         """Describes a camera by the first camera_info that can be used."""
-        infos = self._bag.on_topic(f"{_namespace(images)}/camera_info")
-        is_rectified = "/image_rect" in images.topic
+        infos = self._bag.on_topic(f"{camera_namespace(images.topic)}/camera_info")
+        rectified = is_rectified(images.topic)
         reason = "no camera_info beside its images, and no calibration file names it"
         for number, message in enumerate(self._bag.messages(infos)):
             try:
                 info = self._bag.deserialize(message)
-                turn = camera_info.rectification(info) if is_rectified else np.eye(4)
-                camera = camera_info.decode(info, is_rectified)
+                turn = camera_info.rectification(info) if rectified else np.eye(4)
+                camera = camera_info.decode(info, rectified)
             except MessageError as error:
                 reason = reason if number else str(error)
                 continue
@@ -251,7 +252,7 @@ def _image_topics(bag: Bag) -> dict[str, Connection]:
     found: dict[str, dict[str, Connection]] = {}
     for connection in connections:
         if connection.msgcount and "depth" not in connection.topic.lower():
-            found.setdefault(_namespace(connection), {})[connection.topic] = connection
+            found.setdefault(camera_namespace(connection.topic), {})[connection.topic] = connection
     for name, (chosen, *others) in found.items():
         if others:
             _log.warning(
@@ -261,15 +262,3 @@ def _image_topics(bag: Bag) -> dict[str, Connection]:
                 ", ".join(others),
             )
     return {name: next(iter(topics.values())) for name, topics in found.items()}
-
-
-def _namespace(images: Connection) -> str:
-    parent, _, name = images.topic.rpartition("/")
-    if name == "compressed" and parent.rpartition("/")[2].startswith("image"):
-        return parent.rpartition("/")[0]  # image_transport publishes <image topic>/compressed
-    return parent
-
-
-def _is_named(camera: str, name: str) -> bool:
-    """Whether a calibration file's name means a camera: all of its namespace, or the last part."""
-    return name.strip("/") in (camera, camera.rpartition("/")[2])

@@ -16,7 +16,7 @@ class Parameter:
 
     Attributes:
         name: as in the parameter file.
-        default: value where none is given.
+        default: value where none is given; a tuple stands for an array of strings.
         description: shown by ``ros2 param describe``.
         limits: smallest and largest value; None for a parameter that is not a number.
         choices: the values allowed; empty for any.
@@ -24,7 +24,7 @@ class Parameter:
     """
 
     name: str
-    default: str | float
+    default: str | float | bool | tuple[str, ...]
     description: str
     limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
@@ -32,14 +32,59 @@ class Parameter:
 
 
 PARAMETERS = (
-    Parameter("model", "", "folder of a model bundle; the package's default model if empty"),
+    Parameter(
+        "model",
+        "",
+        "folder of a model bundle; the package's default model if empty. A change takes effect "
+        "when the service ~/load_model is called",
+        read_only=False,
+    ),
     Parameter("engine", "spconv", "inference engine: spconv"),
     Parameter("device", "auto", "cpu, cuda, cuda:<n>, or auto: CUDA where there is one"),
     Parameter(
+        "autostart",
+        True,
+        "configure and activate at the start; false: wait for a lifecycle manager",
+    ),
+    Parameter(
         "reliability",
         "reliable",
-        "of semantic_points: reliable, or best_effort to never wait for a slow subscriber",
+        "of what is published: reliable, or best_effort to never wait for a slow subscriber",
         choices=("reliable", "best_effort"),
+    ),
+    Parameter(
+        "image_topics",
+        (),
+        "image topic of each camera; one that ends in 'compressed' is a CompressedImage. Its "
+        "camera_info is beside it",
+    ),
+    Parameter(
+        "calibration_file",
+        "",
+        "cameras and where they are on the LiDAR; those it does not name are placed by TF",
+    ),
+    Parameter(
+        "fixed_frame",
+        "",
+        "TF frame that does not move, such as odom: accounts for motion between cloud and image",
+    ),
+    Parameter(
+        "motion_compensation",
+        False,
+        "move points that carry times to where they are at the cloud's stamp, by fixed_frame, "
+        "before they are labelled; the clouds published keep the points as they came",
+    ),
+    Parameter(
+        "camera_tolerance",
+        0.05,
+        "farthest an image's stamp may be from the cloud's, seconds",
+        limits=(0.0, 10.0),
+    ),
+    Parameter(
+        "camera_wait",
+        0.05,
+        "longest a cloud waits for images, seconds; only where the model takes images",
+        limits=(0.0, 10.0),
     ),
     Parameter(
         "min_confidence",
@@ -55,6 +100,40 @@ PARAMETERS = (
         limits=(1e-6, 1e3),
         read_only=False,
     ),
+    Parameter("filter_classes", (), "classes that filtered_points is about", read_only=False),
+    Parameter(
+        "filter_keeps",
+        True,
+        "filtered_points has the points of filter_classes; false: all other points",
+        read_only=False,
+    ),
+    Parameter(
+        "ground_classes",
+        (),
+        "classes of ground_points; those the model's ontology calls ground if empty",
+        read_only=False,
+    ),
+    Parameter(
+        "min_rate",
+        0.0,
+        "diagnostics warn below so many semantic clouds a second; 0: never",
+        limits=(0.0, 1e3),
+        read_only=False,
+    ),
+    Parameter(
+        "max_latency",
+        0.0,
+        "diagnostics warn of clouds that take longer, arrival to publication, seconds; 0: never",
+        limits=(0.0, 1e3),
+        read_only=False,
+    ),
+    Parameter(
+        "max_drop_share",
+        0.5,
+        "diagnostics warn where a larger share of the clouds is dropped or lost",
+        limits=(0.0, 1.0),
+        read_only=False,
+    ),
 )
 
 
@@ -67,7 +146,7 @@ def declare_parameters(node: Node) -> None:
     for parameter in PARAMETERS:
         try:
             value = node.declare_parameter(
-                parameter.name, parameter.default, _descriptor(parameter)
+                parameter.name, _default(parameter), _descriptor(parameter)
             ).value
         except InvalidParameterTypeException as error:
             raise ConfigError(
@@ -85,14 +164,27 @@ def declare_parameters(node: Node) -> None:
             )
 
 
+def read_parameter(node: Node, name: str) -> Any:
+    """Returns a parameter's value: str, float, bool, or a tuple of strings, none of them empty."""
+    value = node.get_parameter(name).value
+    return tuple(filter(None, value)) if isinstance(value, list) else value
+
+
 def describe_parameters() -> str:
     """Lists the parameters for the command's help."""
     lines = []
     for parameter in PARAMETERS:
         change = "" if parameter.read_only else "; can change while the node runs"
-        lines.append(f"  {parameter.name} ({parameter.default!r})")
+        lines.append(f"  {parameter.name} ({_default(parameter)!r})")
         lines.append(f"      {parameter.description}{change}")
     return "\n".join(lines)
+
+
+def _default(parameter: Parameter) -> Any:
+    """Returns the default as rclpy takes it: an empty list would be one of bytes."""
+    if isinstance(parameter.default, tuple):
+        return list(parameter.default) or [""]
+    return parameter.default
 
 
 def _descriptor(parameter: Parameter) -> ParameterDescriptor:

@@ -1,13 +1,19 @@
 """PointCloud2 in, semantic PointCloud2 out: what the node does to a message, without rclpy."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from wsss_perception.frame import Frame
+from numpy.typing import NDArray
+
+from wsss_perception.frame import Frame, PointCloud, SemanticCloud, View
 from wsss_perception.messages.point_cloud2 import decode, encode_semantic
 from wsss_perception.ros.input_check import InputCheck
 from wsss_perception.segmenter import Segmenter
+
+Motion = Callable[[Any, PointCloud], NDArray]
+"""Where the points [N, 3] of a message and its decoded cloud are at the cloud's stamp."""
 
 
 @dataclass(frozen=True)
@@ -16,11 +22,15 @@ class Result:
 
     Attributes:
         message: the input's fields plus label, confidence, seen and rgb.
+        frame: what was segmented, and the views.
+        semantic: the result for its points.
         seconds: time spent in each stage, in the order of the stages.
         warnings: what is new and suspicious about the input.
     """
 
     message: Any
+    frame: Frame
+    semantic: SemanticCloud
     seconds: dict[str, float]
     warnings: list[str]
 
@@ -38,13 +48,23 @@ class Pipeline:
         self._palette = segmenter.spec.ontology.palette()
         self._channels = segmenter.spec.channels()
 
-    def __call__(self, message: Any, min_confidence: float, intensity_scale: float) -> Result:
+    def __call__(
+        self,
+        message: Any,
+        min_confidence: float,
+        intensity_scale: float,
+        views: tuple[View, ...] = (),
+        motion: Motion | None = None,
+    ) -> Result:
         """Segments a PointCloud2; the points keep their order and number.
 
         Args:
             message: the cloud, in the LiDAR frame.
             min_confidence: weaker labels become unknown.
             intensity_scale: factor that brings the intensities to those of training.
+            views: of the cameras.
+            motion: undoes the sensor's motion before the points are labelled; None for none. The
+                message in the result has the points as they came.
 
         Raises:
             MessageError: the message cannot be decoded or lacks a channel the model needs.
@@ -52,17 +72,20 @@ class Pipeline:
         start = time.perf_counter()
         cloud = decode(message, self._channels, intensity_scale)
         warnings = self._check(cloud)
-        decoded = time.perf_counter()
+        seconds = {"decode": time.perf_counter() - start}
+        if motion is not None:
+            cloud = replace(cloud, xyz=motion(message, cloud))
+            seconds["motion"] = time.perf_counter() - start - seconds["decode"]
         self._segmenter.min_confidence = min_confidence
-        semantic = self._segmenter(Frame(cloud))
+        frame = Frame(cloud, views)
+        semantic = self._segmenter(frame)
         segmented = time.perf_counter()
         result = encode_semantic(message, semantic, self._palette)
         timing = self._segmenter.timing
-        seconds = {
-            "decode": decoded - start,
+        seconds |= {
             "voxelize": timing.voxelize,
             "network": timing.network,
             "scatter": timing.scatter,
             "encode": time.perf_counter() - segmented,
         }
-        return Result(result, seconds, warnings)
+        return Result(result, frame, semantic, seconds, warnings)

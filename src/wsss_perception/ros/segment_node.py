@@ -1,133 +1,236 @@
 """The node ``segment``: clouds on ``points`` in, semantic clouds on ``semantic_points`` out."""
 
 import signal
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import wraps
+from typing import Any
 
 import rclpy
-from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.exceptions import InvalidHandle, InvalidTopicNameException
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import PointCloud2
+from std_srvs.srv import Trigger
 
-from wsss_perception.bundle import choose_bundle
-from wsss_perception.engines import load_engine
-from wsss_perception.errors import ConfigError, WsssError
-from wsss_perception.ros.parameters import declare_parameters
-from wsss_perception.ros.pipeline import Pipeline
-from wsss_perception.ros.status import REPORT_PERIOD, Status, Throttle
-from wsss_perception.ros.worker import Worker
-from wsss_perception.segmenter import Segmenter
+from wsss_perception.diagnostics import Snapshot
+from wsss_perception.errors import ConfigError, OntologyError, RosError, WsssError
+from wsss_perception.ros.cameras import LiveCameras
+from wsss_perception.ros.diagnostics import Diagnostics, Monitor
+from wsss_perception.ros.model import Model, load_model
+from wsss_perception.ros.outputs import Outputs, Selection
+from wsss_perception.ros.parameters import declare_parameters, read_parameter
+from wsss_perception.ros.status import REPORT_PERIOD, Throttle
+from wsss_perception.ros.stream import Stream
+from wsss_perception.ros.worker import Counters
 
 _POLL_PERIOD = 0.1
 """Seconds between two looks for a signal."""
 
+_THREADS = 4
+"""Of callbacks: clouds, images, transforms, and services that load a model or change the state."""
 
-class SegmentNode(Node):
-    """Segments the newest cloud in a thread of its own, so that no callback ever waits.
+_CLASSES = ("filter_classes", "ground_classes")  # parameters that are names of classes
+
+Transition = Callable[[Any, LifecycleState], None]
+
+
+def _transition(work: Transition) -> Callable[[Any, LifecycleState], TransitionCallbackReturn]:
+    """Makes a lifecycle callback that fails, with the reason in the log, where its work raises."""
+
+    @wraps(work)
+    def run(node: Any, state: LifecycleState) -> TransitionCallbackReturn:
+        node.error = None
+        try:
+            work(node, state)
+        except WsssError as error:
+            node.error = error
+            node.get_logger().error(str(error))
+            return TransitionCallbackReturn.FAILURE
+        except Exception:  # rclpy would say nothing of it
+            node.get_logger().error(traceback.format_exc())
+            return TransitionCallbackReturn.ERROR
+        return TransitionCallbackReturn.SUCCESS
+
+    return run
+
+
+class SegmentNode(LifecycleNode):
+    """A lifecycle node: configured it has its model, active it segments.
+
+    Attributes:
+        error: why the last transition failed; None if it did not.
 
     Raises:
         ConfigError: a parameter has a wrong type or value.
-        BundleError: the model bundle is refused.
-        EngineError: the engine cannot run here.
     """
 
     def __init__(self) -> None:
         super().__init__("segment")
+        self.error: WsssError | None = None
         declare_parameters(self)
-        self._pipeline = Pipeline(self._load())
-        self._worker: Worker[PointCloud2] = Worker(self._segment, self._warn)
-        self._status = Status(self._worker.counters)
+        self._counters = Counters()
         self._may_warn = Throttle(REPORT_PERIOD)
-        self._idle = False
-        reliable = self._value("reliability") == "reliable"
-        reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        self._publisher = self.create_publisher(
-            PointCloud2, "semantic_points", QoSProfile(depth=5, reliability=reliability)
-        )
-        self._subscription = self._subscribe(ReliabilityPolicy.RELIABLE)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(REPORT_PERIOD, self._report, clock=steady)
-        self.get_logger().info(
-            f"listening on {self._subscription.topic_name}, "
-            f"publishing on {self._publisher.topic_name}"
-        )
+        self._model: Model | None = None
+        self._lock = threading.Lock()  # on changes of the model, and what is published of it
+        self._release: list[Callable[[], Any]] = []
+        self._stream: Stream | None = None
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._announce_change)
+
+    def start(self) -> None:
+        """Configures and activates the node.
+
+        Raises:
+            WsssError: a parameter, the calibration file, the bundle or the engine is refused.
+        """
+        for trigger in (self.trigger_configure, self.trigger_activate):
+            if trigger() != TransitionCallbackReturn.SUCCESS:
+                raise self.error or RosError("the node cannot start; the log says why")
 
     def close(self) -> None:
         """Finishes and publishes the cloud in work, then says what became of all clouds."""
-        self._worker.close()
-        self.get_logger().info(f"stopped: {self._worker.counters}")
+        self._deactivate()
+        self._clean_up()
+        self.get_logger().info(f"stopped: {self._counters}")
 
-    def _load(self) -> Segmenter:
-        bundle = choose_bundle(self._value("model"), self.get_logger().info)
-        engine = load_engine(self._value("engine"), bundle, self._value("device"))
-        spec = bundle.spec
+    @_transition
+    def on_configure(self, _state: LifecycleState) -> None:
+        """Loads the model and opens the topics."""
+        if read_parameter(self, "motion_compensation") and not read_parameter(self, "fixed_frame"):
+            raise ConfigError("parameter 'motion_compensation' needs 'fixed_frame', such as odom")
+        self._cameras = LiveCameras(
+            self._image_topics(), read_parameter(self, "calibration_file"), self._warn
+        )
+        self._monitor = Monitor(self._counters)
+        self._model = self._load()
+        reliable = read_parameter(self, "reliability") == "reliable"
+        self._outputs = Outputs(self, reliable, self._cameras.names)
+        group = MutuallyExclusiveCallbackGroup()
+        service = self.create_service(
+            Trigger, "~/load_model", self._load_model, callback_group=group
+        )
+        diagnostics = Diagnostics(self, MutuallyExclusiveCallbackGroup(), self._snapshot)
+        self._release = [
+            diagnostics.close,
+            lambda: self.destroy_service(service),
+            self._outputs.close,
+        ]
+
+    @_transition
+    def on_activate(self, _state: LifecycleState) -> None:
+        """Subscribes and starts to work."""
+        self._outputs.announce(self._current_model().spec.ontology)
+        self._stream = Stream(
+            self, self._current_model, self._cameras, self._outputs, self._monitor, self._warn
+        )
         self.get_logger().info(
-            f"model {bundle.folder}: {len(spec.ontology)} classes of '{spec.ontology.name}', "
-            f"voxels of {spec.voxel_size} m, engine {engine.name}"
-        )
-        return Segmenter(spec, engine)
-
-    def _subscribe(self, reliability: ReliabilityPolicy) -> Subscription:
-        """Subscribes to the newest cloud.
-
-        A best-effort subscription takes clouds of any publisher, but Fast DDS loses more than half
-        of the large ones (2 MB) even on one machine. So the first try is reliable, and the first
-        best-effort publisher, which it cannot hear, makes the node subscribe anew.
-        """
-        events = SubscriptionEventCallbacks(
-            incompatible_qos=self._subscribe_best_effort, message_lost=self._count_lost
-        )
-        return self.create_subscription(
-            PointCloud2,
-            "points",
-            self._worker.submit,
-            QoSProfile(depth=1, reliability=reliability),
-            event_callbacks=events,
+            f"listening on {self._stream.topic_name}, publishing on {self._outputs.topic_name}"
         )
 
-    def _subscribe_best_effort(self, _event: object) -> None:
-        self.get_logger().info(
-            f"a publisher on {self._subscription.topic_name} is best-effort: so is the "
-            "subscription now, and clouds may be lost on the way"
-        )
-        self.destroy_subscription(self._subscription)
-        self._subscription = self._subscribe(ReliabilityPolicy.BEST_EFFORT)
+    @_transition
+    def on_deactivate(self, _state: LifecycleState) -> None:
+        """Unsubscribes, and publishes the cloud in work."""
+        self._deactivate()
 
-    def _count_lost(self, event: QoSMessageLostInfo) -> None:
-        self._worker.counters.lost += event.total_count_change
+    @_transition
+    def on_cleanup(self, _state: LifecycleState) -> None:
+        """Closes the topics and lets go of the model."""
+        self._clean_up()
 
-    def _segment(self, message: PointCloud2) -> None:
-        result = self._pipeline(
-            message, self._value("min_confidence"), self._value("intensity_scale")
-        )
-        self._publisher.publish(result.message)
-        self._status.add(result.seconds)
-        for warning in result.warnings:
-            self.get_logger().warning(warning)
+    @_transition
+    def on_shutdown(self, _state: LifecycleState) -> None:
+        """Ends the work, from any state."""
+        self._deactivate()
+        self._clean_up()
 
-    def _warn(self, error: Exception) -> None:
-        reason = str(error) if isinstance(error, WsssError) else traceback.format_exc()
-        if self._may_warn(reason):
-            failed = self._worker.counters.failed
-            self.get_logger().warning(f"cloud left out ({failed} so far): {reason}")
+    @_transition
+    def on_error(self, _state: LifecycleState) -> None:
+        """Goes back to the unconfigured state."""
+        self._deactivate()
+        self._clean_up()
 
-    def _report(self) -> None:
-        line = self._status.report()
-        if line is not None:
-            self.get_logger().info(line)
-        elif not self._idle:
-            self.get_logger().info(
-                f"no cloud on {self._subscription.topic_name} in the last {REPORT_PERIOD:.0f} s"
-            )
-        self._idle = line is None
+    def _deactivate(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
-    def _value(self, name: str):  # type: ignore[no-untyped-def]  # str or float, as declared
-        return self.get_parameter(name).value
+    def _clean_up(self) -> None:
+        with self._lock:
+            release, self._release = self._release, []
+            for each in release:
+                each()
+            self._model = None
+
+    def _image_topics(self) -> list[str]:
+        topics = read_parameter(self, "image_topics")
+        try:
+            return [self.resolve_topic_name(topic) for topic in topics]
+        except (InvalidTopicNameException, RuntimeError) as error:
+            raise ConfigError(f"parameter 'image_topics': {error}") from error
+
+    def _current_model(self) -> Model:
+        assert self._model is not None, "the node is not configured"
+        return self._model
+
+    def _load(self) -> Model:
+        names = ("model", "engine", "device")
+        folder, engine, device = (read_parameter(self, name) for name in names)
+        model = load_model(folder, engine, device, self.get_logger().info)
+        Selection.of(self).check(model.spec.ontology)
+        self.get_logger().info(str(model))
+        return model
+
+    def _load_model(
+        self, _request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        """Swaps the model between two clouds; one that is refused leaves the old one at work."""
+        try:
+            model = self._load()
+        except Exception as error:  # whatever it is, the old model goes on
+            response.message = str(error) if isinstance(error, WsssError) else repr(error)
+            self.get_logger().error(f"the model stays as it was: {response.message}")
+            return response
+        with self._lock:
+            if self._model is None:
+                response.message = "the node was cleaned up in the meantime"
+                return response
+            self._model = model
+            self._outputs.announce(model.spec.ontology)
+        response.success, response.message = True, str(model)
+        return response
+
+    def _snapshot(self) -> Snapshot:
+        model = self._current_model()
+        active = self._stream is not None
+        return self._monitor.snapshot(self._cameras.names, str(model.folder), model.engine, active)
+
+    def _warn(self, text: str) -> None:
+        if self._may_warn(text):
+            self.get_logger().warning(text)
+
+    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Refuses names that are no classes of the model."""
+        model = self._model
+        arrays = [p for p in parameters if p.type_ == Parameter.Type.STRING_ARRAY]
+        changed = {p.name: tuple(filter(None, p.value)) for p in arrays if p.name in _CLASSES}
+        if model is not None and changed:
+            try:
+                Selection.of(self, **changed).check(model.spec.ontology)
+            except OntologyError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _announce_change(self, parameters: list[Parameter]) -> None:
+        """Tells of a new ``min_confidence``, which is part of the label info."""
+        with self._lock:
+            if self._model is not None and any(p.name == "min_confidence" for p in parameters):
+                self._outputs.announce(self._model.spec.ontology)
 
 
 def run_node(ros_arguments: Sequence[str]) -> None:
@@ -148,10 +251,15 @@ def run_node(ros_arguments: Sequence[str]) -> None:
         raise ConfigError(f"ROS arguments {' '.join(ros_arguments)}: {error}") from error
     try:
         node = SegmentNode()
-        executor = SingleThreadedExecutor()
+        if read_parameter(node, "autostart"):
+            node.start()
+        executor = MultiThreadedExecutor(_THREADS)
         executor.add_node(node)
         while not received:
-            executor.spin_once(timeout_sec=_POLL_PERIOD)
+            # rclpy raises it for what a transition has closed while the executor waited for it
+            with suppress(InvalidHandle):
+                executor.spin_once(timeout_sec=_POLL_PERIOD)
+        executor.shutdown()
         node.close()
     finally:
         rclpy.shutdown()

@@ -10,6 +10,7 @@ from rclpy.context import Context
 from rclpy.node import Node
 
 from wsss_perception.errors import RosError
+from wsss_perception.messages.common import MessageTypes
 
 
 @contextmanager
@@ -54,3 +55,18 @@ def import_message(msgtype: str) -> Any | None:
         return getattr(import_module(module), name, None)
     except (ImportError, ValueError):  # ValueError: a name without a package
         return None
+
+
+class _MessageTypes(dict[str, Any]):
+    """Imports the message classes that are asked for."""
+
+    def __missing__(self, name: str) -> Any:
+        cls = import_message(name)
+        if cls is None:
+            raise RosError(f"the message type {name} is not installed")
+        self[name] = cls
+        return cls
+
+
+MESSAGE_TYPES: MessageTypes = _MessageTypes()
+"""rclpy's message classes by their full names; one that is not installed raises RosError."""

@@ -1,45 +1,17 @@
-"""One thread that works on the newest item; whatever it cannot keep up with is dropped, counted."""
+"""One thread that works on the clouds, and what stands between it and the callbacks."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-T = TypeVar("T")
+from wsss_perception.synchronizer import Synchronized, Synchronizer
 
-
-class Mailbox(Generic[T]):
-    """One slot between two threads: a newer item replaces one that was not taken yet."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._item: T | None = None
-        self._closed = False
-
-    def put(self, item: T) -> bool:
-        """Puts an item in the slot; returns whether one was lost: the older, or this if closed."""
-        with self._condition:
-            if self._closed:
-                return True
-            lost = self._item is not None
-            self._item = item
-            self._condition.notify()
-            return lost
-
-    def take(self) -> T | None:
-        """Waits for an item and empties the slot; None once the mailbox is closed."""
-        with self._condition:
-            self._condition.wait_for(lambda: self._item is not None or self._closed)
-            item, self._item = self._item, None
-            return item
-
-    def close(self) -> bool:
-        """Ends ``take``; returns whether an item was lost: the one that waited in the slot."""
-        with self._condition:
-            lost = self._item is not None
-            self._item, self._closed = None, True
-            self._condition.notify_all()
-            return lost
+Cloud = TypeVar("Cloud")
+Image = TypeVar("Image")
+Item = TypeVar("Item")
+Item_co = TypeVar("Item_co", covariant=True)
 
 
 @dataclass
@@ -49,7 +21,8 @@ class Counters:
     Attributes:
         received: clouds that arrived.
         published: semantic clouds sent.
-        dropped: replaced by a newer cloud before their turn came, or waiting at shutdown.
+        dropped: replaced by a newer cloud before their turn came, sent twice, or waiting at the
+            end.
         failed: clouds that could not be segmented.
         lost: clouds that never arrived, as far as the middleware knows; not among ``received``.
     """
@@ -72,38 +45,123 @@ class Counters:
         )
 
 
-class Worker(Generic[T]):
-    """Does a job on the newest item in a thread of its own.
+class Intake(Generic[Cloud, Image]):
+    """Takes clouds and images from callbacks in any thread, and hands out frames to one thread.
 
     Args:
-        job: publishes the result of an item; runs in the worker's thread.
-        on_failure: told of the exception that made the job fail; runs in the worker's thread.
+        synchronizer: joins them; its clock must be ``time.monotonic_ns``.
+        counters: ``received`` and ``dropped`` are counted there.
+        on_jump: told when the clouds' stamps went backwards.
     """
 
-    def __init__(self, job: Callable[[T], None], on_failure: Callable[[Exception], None]) -> None:
-        self.counters = Counters()
+    def __init__(
+        self,
+        synchronizer: Synchronizer[Cloud, Image],
+        counters: Counters,
+        on_jump: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._synchronizer = synchronizer
+        self._counters = counters
+        self._on_jump = on_jump
+        self._dropped_before = counters.dropped
+        self._condition = threading.Condition()
+        self._closed = False
+
+    def add_cloud(self, stamp: int, cloud: Cloud) -> None:
+        """Adds a cloud of a stamp in nanoseconds; it is dropped if closed."""
+        with self._condition:
+            self._counters.received += 1
+            if self._closed:
+                self._counters.dropped += 1
+                return
+            jumps = self._synchronizer.counters.jumps
+            self._synchronizer.add_cloud(stamp, cloud)
+            jumped = self._synchronizer.counters.jumps > jumps
+            self._count_dropped()
+            self._condition.notify()
+        if jumped:
+            self._on_jump()
+
+    def add_image(self, camera: str, stamp: int, image: Image) -> None:
+        """Adds an image of a camera, of a stamp in nanoseconds."""
+        with self._condition:
+            self._synchronizer.add_image(camera, stamp, image)
+            self._condition.notify()
+
+    def take(self) -> Synchronized[Cloud, Image] | None:
+        """Waits for a frame; None once closed."""
+        with self._condition:
+            while not self._closed:
+                frame = self._synchronizer.take()
+                if frame is not None:
+                    return frame
+                self._condition.wait(self._patience())
+        return None
+
+    def close(self) -> None:
+        """Ends ``take`` and drops the clouds that wait."""
+        with self._condition:
+            self._closed = True
+            self._counters.dropped += self._synchronizer.waiting
+            self._condition.notify_all()
+
+    def _patience(self) -> float | None:
+        """Returns the seconds until a cloud is ready without further images; None for never."""
+        deadline = self._synchronizer.next_deadline()
+        return None if deadline is None else max(deadline - time.monotonic_ns(), 0) / 1e9
+
+    def _count_dropped(self) -> None:
+        counted = self._synchronizer.counters
+        self._counters.dropped = self._dropped_before + counted.dropped + counted.duplicates
+
+
+class Source(Protocol[Item_co]):
+    """Where a worker's items come from, such as an ``Intake``."""
+
+    def take(self) -> Item_co | None:
+        """Waits for an item; None once closed."""
+        ...
+
+    def close(self) -> None:
+        """Ends ``take``."""
+        ...
+
+
+class Worker(Generic[Item]):
+    """Does a job on each item of a source in a thread of its own.
+
+    Args:
+        source: of the items.
+        job: publishes the result of an item; runs in the worker's thread.
+        on_failure: told of the exception that made the job fail; runs in the worker's thread.
+        counters: ``published`` and ``failed`` are counted there.
+    """
+
+    def __init__(
+        self,
+        source: Source[Item],
+        job: Callable[[Item], None],
+        on_failure: Callable[[Exception], None],
+        counters: Counters,
+    ) -> None:
+        self._source = source
         self._job = job
         self._on_failure = on_failure
-        self._mailbox: Mailbox[T] = Mailbox()
+        self._counters = counters
         self._thread = threading.Thread(target=self._work, name="segment-worker", daemon=True)
         self._thread.start()
 
-    def submit(self, item: T) -> None:
-        """Hands over an item without waiting; call it from one thread only."""
-        self.counters.received += 1
-        self.counters.dropped += self._mailbox.put(item)
-
     def close(self) -> None:
-        """Drops the waiting item and waits for the one in work."""
-        self.counters.dropped += self._mailbox.close()
+        """Closes the source and waits for the item in work."""
+        self._source.close()
         self._thread.join()
 
     def _work(self) -> None:
-        while (item := self._mailbox.take()) is not None:
+        while (item := self._source.take()) is not None:
             try:
                 self._job(item)
             except Exception as error:  # one bad cloud must not end the node
-                self.counters.failed += 1
+                self._counters.failed += 1
                 self._on_failure(error)
             else:
-                self.counters.published += 1
+                self._counters.published += 1

@@ -1,6 +1,6 @@
 """Clouds a driver may send, good and bad, for the pipeline and for the running node alike."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def shrink_point_step(message: Any) -> None:
 
 
 def shrink_row_step(message: Any) -> None:
-    message.row_step = 16
+    message.height, message.width, message.row_step = 2, POINTS // 2, 16
 
 
 BAD_CLOUDS: dict[str, tuple[Callable[[Any], None], str]] = {
@@ -142,3 +142,21 @@ def bundle(spec: ModelSpec, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     network = MinkUNet(spec.network, len(spec.features), len(spec.ontology))
     folder: Path = tmp_path_factory.mktemp("models") / "small"
     return write_bundle(folder, spec, {"weights.safetensors": save(network.state_dict())})
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """Starts nodes in processes of their own; takes what ``NodeProcess`` does after the folder."""
+    from node_process import NodeProcess
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        started: list[NodeProcess] = []
+
+        def start(*parameters: str, **options: Any) -> NodeProcess:
+            started.append(NodeProcess(tmp_path_factory.mktemp("node"), *parameters, **options))
+            return started[-1]
+
+        yield start
+        for node in started:
+            node.close()

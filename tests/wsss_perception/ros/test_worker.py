@@ -1,12 +1,15 @@
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wsss_perception.ros.worker import Mailbox, Worker
+from wsss_perception.ros.worker import Counters, Intake, Worker
+from wsss_perception.synchronizer import Synchronizer
 
 TIMEOUT = 5.0
+SECOND = 1_000_000_000
 
 
 class Gate:
@@ -16,103 +19,170 @@ class Gate:
         self.entered, self.opened = threading.Event(), threading.Event()
         self.done: list[object] = []
 
-    def __call__(self, item: object) -> None:
+    def __call__(self, frame) -> None:
         self.entered.set()
         assert self.opened.wait(TIMEOUT)
-        if isinstance(item, Exception):
-            raise item
-        self.done.append(item)
+        if isinstance(frame.cloud, Exception):
+            raise frame.cloud
+        self.done.append(frame.cloud)
 
 
-def ignore(error: Exception) -> None:
-    pass
+class Setup:
+    """An intake and its worker, whose clouds come a tenth of a second after each other."""
+
+    def __init__(self, job, on_failure=lambda error: None, counters=None) -> None:
+        self.counters = counters or Counters()
+        self.intake = new_intake(self.counters)
+        self.worker = Worker(self.intake, job, on_failure, self.counters)
+        self.stamp = SECOND
+
+    def submit(self, cloud: object) -> None:
+        self.stamp += SECOND // 10
+        self.intake.add_cloud(self.stamp, cloud)
+
+    def wait_until_idle(self) -> None:
+        waiting = threading.Event()
+        for _ in range(1000):
+            if self.counters.pending == 0:
+                return
+            waiting.wait(TIMEOUT / 1000)
+        pytest.fail(f"the worker is stuck: {self.counters}")
 
 
-def test_mailbox_newest_item_wins():
-    mailbox: Mailbox[int] = Mailbox()
-    assert [mailbox.put(item) for item in (1, 2, 3)] == [False, True, True]
-    assert mailbox.take() == 3
+def new_intake(counters, cameras=(), wait=0, **options) -> Intake:
+    synchronizer = Synchronizer(cameras, SECOND // 20, wait, time.monotonic_ns, depth=1)
+    return Intake(synchronizer, counters, **options)
 
 
-def test_mailbox_take_waits_for_an_item():
-    mailbox: Mailbox[int] = Mailbox()
-    threading.Timer(0.05, mailbox.put, (7,)).start()
-    assert mailbox.take() == 7
+def test_intake_newest_cloud_wins():
+    intake = new_intake(Counters())
+    for number in (1, 2, 3):
+        intake.add_cloud(number * SECOND, number)
+    assert intake.take().cloud == 3
 
 
-def test_closed_mailbox_gives_nothing_and_keeps_nothing():
-    mailbox: Mailbox[int] = Mailbox()
-    mailbox.put(1)
-    assert mailbox.close()
-    assert mailbox.take() is None
-    assert mailbox.put(2)
-    assert mailbox.take() is None
+def test_intake_take_waits_for_a_cloud():
+    intake = new_intake(Counters())
+    threading.Timer(0.05, intake.add_cloud, (SECOND, 7)).start()
+    assert intake.take().cloud == 7
+
+
+def test_intake_hands_out_a_cloud_when_its_image_comes():
+    intake = new_intake(Counters(), ["front"], wait=60 * SECOND)
+    intake.add_image("front", SECOND, "early")
+    intake.add_cloud(2 * SECOND, "cloud")
+    threading.Timer(0.05, intake.add_image, ("front", 2 * SECOND, "image")).start()
+    frame = intake.take()
+    assert (frame.cloud, frame.images) == ("cloud", {"front": (2 * SECOND, "image")})
+
+
+def test_intake_hands_out_a_cloud_whose_image_does_not_come():
+    intake = new_intake(Counters(), ["front"], wait=SECOND // 10)
+    intake.add_image("front", SECOND, "early")
+    intake.add_cloud(2 * SECOND, "cloud")
+    begin = time.monotonic()
+    assert intake.take().missing == ("front",)
+    assert time.monotonic() - begin < TIMEOUT
+
+
+def test_closed_intake_gives_nothing_and_keeps_nothing():
+    counters = Counters()
+    intake = new_intake(counters)
+    intake.add_cloud(SECOND, 1)
+    intake.close()
+    assert intake.take() is None
+    intake.add_cloud(2 * SECOND, 2)
+    assert intake.take() is None
+    assert (counters.received, counters.dropped, counters.pending) == (2, 2, 0)
+
+
+def test_intake_tells_of_time_that_goes_back():
+    jumps: list[bool] = []
+    intake = new_intake(Counters(), on_jump=lambda: jumps.append(True))
+    for second in (10, 11, 5, 6):
+        assert not jumps or second < 10
+        intake.add_cloud(second * SECOND, second)
+    assert len(jumps) == 1
+
+
+def test_intake_counts_a_cloud_sent_twice_as_dropped():
+    counters = Counters()
+    intake = new_intake(counters)
+    for _ in range(2):
+        intake.add_cloud(SECOND, "cloud")
+    assert (counters.received, counters.dropped) == (2, 1)
 
 
 def test_worker_drops_all_but_the_newest_while_it_works():
     gate = Gate()
-    worker = Worker(gate, ignore)
-    worker.submit(0)
+    setup = Setup(gate)
+    setup.submit(0)
     assert gate.entered.wait(TIMEOUT)
     for item in (1, 2, 3):
-        worker.submit(item)
-    assert worker.counters.dropped == 2
+        setup.submit(item)
+    assert setup.counters.dropped == 2
     gate.opened.set()
-    wait_until_idle(worker)
-    worker.close()
+    setup.wait_until_idle()
+    setup.worker.close()
     assert gate.done == [0, 3]
-    assert (worker.counters.received, worker.counters.published) == (4, 2)
+    assert (setup.counters.received, setup.counters.published) == (4, 2)
 
 
-def test_worker_finishes_the_item_in_work_when_closed():
+def test_worker_finishes_the_cloud_in_work_when_closed():
     gate = Gate()
-    worker = Worker(gate, ignore)
-    worker.submit("in work")
+    setup = Setup(gate)
+    setup.submit("in work")
     assert gate.entered.wait(TIMEOUT)
-    worker.submit("waiting")
+    setup.submit("waiting")
     threading.Timer(0.05, gate.opened.set).start()
-    worker.close()
+    setup.worker.close()
     assert gate.done == ["in work"]
-    assert str(worker.counters) == "2 received, 1 published, 1 dropped, 0 failed; 0 lost on the way"
+    assert str(setup.counters) == (
+        "2 received, 1 published, 1 dropped, 0 failed; 0 lost on the way"
+    )
 
 
 def test_worker_survives_a_failing_job_and_reports_it():
     gate, errors = Gate(), []
     gate.opened.set()
-    worker = Worker(gate, errors.append)
+    setup = Setup(gate, errors.append)
     bad = ValueError("bad cloud")
     for item in (bad, "good"):
-        worker.submit(item)
-        wait_until_idle(worker)
-    worker.close()
+        setup.submit(item)
+        setup.wait_until_idle()
+    setup.worker.close()
     assert errors == [bad]
     assert gate.done == ["good"]
-    assert str(worker.counters) == "2 received, 1 published, 0 dropped, 1 failed; 0 lost on the way"
+    assert str(setup.counters) == (
+        "2 received, 1 published, 0 dropped, 1 failed; 0 lost on the way"
+    )
+
+
+def test_counters_go_on_when_the_work_begins_again():
+    counters = Counters()
+    for _ in range(2):
+        setup = Setup(lambda frame: None, counters=counters)
+        setup.submit("cloud")
+        setup.wait_until_idle()
+        setup.intake.add_cloud(setup.stamp, "sent twice")
+        setup.worker.close()
+    assert (counters.received, counters.published, counters.dropped) == (4, 2, 2)
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.sampled_from(["good", "bad", "wait"]), max_size=12))
-def test_every_item_is_accounted_for(events):
-    def job(item: str) -> None:
-        if item == "bad":
-            raise ValueError(item)
+def test_every_cloud_is_accounted_for(events):
+    def job(frame) -> None:
+        if frame.cloud == "bad":
+            raise ValueError(frame.cloud)
 
-    worker = Worker(job, ignore)
+    setup = Setup(job)
     for event in events:
         if event == "wait":
-            wait_until_idle(worker)
+            setup.wait_until_idle()
         else:
-            worker.submit(event)
-    worker.close()
-    counters = worker.counters
+            setup.submit(event)
+    setup.worker.close()
+    counters = setup.counters
     assert counters.received == sum(event != "wait" for event in events)
     assert counters.pending == 0
-
-
-def wait_until_idle(worker: Worker) -> None:
-    waiting = threading.Event()
-    for _ in range(1000):
-        if worker.counters.pending == 0:
-            return
-        waiting.wait(TIMEOUT / 1000)
-    pytest.fail(f"the worker is stuck: {worker.counters}")

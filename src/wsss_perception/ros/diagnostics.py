@@ -1,0 +1,165 @@
+"""What the node tells on /diagnostics, once a second."""
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType
+from rclpy.node import Node
+
+from wsss_perception.diagnostics import Limits, Snapshot, assess
+from wsss_perception.messages import diagnostics
+from wsss_perception.ros.parameters import read_parameter
+from wsss_perception.ros.session import MESSAGE_TYPES
+from wsss_perception.ros.status import Clock
+from wsss_perception.ros.worker import Counters
+
+PERIOD = 1.0
+"""Seconds between two messages."""
+
+WINDOW = 5.0
+"""Seconds that a message is about."""
+
+
+@dataclass(frozen=True)
+class _Published:
+    """A published cloud: when, seconds since its arrival, of each stage, cameras it lacks."""
+
+    time: float
+    latency: float
+    stages: Mapping[str, float]
+    missing: tuple[str, ...]
+
+
+@dataclass
+class Monitor:
+    """Remembers what happened in the last seconds; safe to use from several threads.
+
+    Attributes:
+        counters: the node's counters.
+        clock: seconds that only grow.
+    """
+
+    counters: Counters
+    clock: Clock = time.monotonic
+    _published: deque[_Published] = field(default_factory=deque)
+    _counted: deque[tuple[float, Counters]] = field(default_factory=deque)
+    _started: float | None = None
+    _failure: tuple[float, str] = (float("-inf"), "")
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._counted.append((self.clock(), replace(self.counters)))
+
+    def start(self, arrival: float) -> None:
+        """Notes that a cloud is in work, and when it arrived."""
+        with self._lock:
+            self._started = arrival
+
+    def publish(self, arrival: float, stages: Mapping[str, float], missing: Iterable[str]) -> None:
+        """Notes that a cloud was published.
+
+        Args:
+            arrival: when it arrived.
+            stages: seconds spent in each stage.
+            missing: cameras that it has no view of.
+        """
+        with self._lock:
+            now, self._started = self.clock(), None
+            self._published.append(_Published(now, now - arrival, dict(stages), tuple(missing)))
+
+    def fail(self, reason: str) -> None:
+        """Notes that a cloud failed."""
+        with self._lock:
+            self._started = None
+            self._failure = self.clock(), reason
+
+    def snapshot(self, cameras: Iterable[str], model: str, engine: str, active: bool) -> Snapshot:
+        """Sums up the last WINDOW seconds; call it in equal periods.
+
+        Args:
+            cameras: their names.
+            model: folder of the bundle.
+            engine: name of the engine.
+            active: whether the node is at work.
+        """
+        with self._lock:
+            now, counters = self.clock(), replace(self.counters)
+            self._counted.append((now, counters))
+            while len(self._counted) > 2 and self._counted[1][0] <= now - WINDOW:
+                self._counted.popleft()
+            begin, before = self._counted[0]
+            while self._published and self._published[0].time < begin:
+                self._published.popleft()
+            clouds, started, failure = list(self._published), self._started, self._failure
+        latencies = [cloud.latency for cloud in clouds]
+        if started is not None:
+            latencies.append(now - started)
+        missing = Counter(dict.fromkeys(cameras, 0))
+        missing.update(camera for cloud in clouds for camera in cloud.missing)
+        return Snapshot(
+            elapsed=now - begin,
+            received=counters.received - before.received,
+            published=counters.published - before.published,
+            dropped=counters.dropped - before.dropped,
+            failed=counters.failed - before.failed,
+            lost=counters.lost - before.lost,
+            latency=max(latencies, default=None),
+            stages=_mean_stages(clouds),
+            missing=missing,
+            last_failure=failure[1] if failure[0] >= begin else "",
+            model=model,
+            engine=engine,
+            active=active,
+        )
+
+
+def _mean_stages(clouds: list[_Published]) -> dict[str, float]:
+    sums: Counter[str] = Counter()
+    for cloud in clouds:
+        sums.update(cloud.stages)
+    return {stage: seconds / len(clouds) for stage, seconds in sums.items()}
+
+
+class Diagnostics:
+    """Publishes a node's diagnostics.
+
+    Args:
+        node: that publishes.
+        group: callback group of the timer.
+        snapshot: sums up what happened.
+    """
+
+    def __init__(self, node: Node, group: CallbackGroup, snapshot: Callable[[], Snapshot]) -> None:
+        self._node = node
+        self._snapshot = snapshot
+        self._lock = threading.Lock()
+        self._closed = False
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        steady = RosClock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(PERIOD, self._tell, group, clock=steady)
+
+    def close(self) -> None:
+        """Ends the topic; ``snapshot`` is not called any more."""
+        with self._lock:  # the timer's callback may be under way
+            self._closed = True
+        self._node.destroy_timer(self._timer)
+        self._node.destroy_publisher(self._publisher)
+
+    def _tell(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._publisher.publish(self._message())
+
+    def _message(self) -> DiagnosticArray:
+        names = ("min_rate", "max_latency", "max_drop_share")
+        limits = Limits(*(read_parameter(self._node, name) for name in names))
+        name = self._node.get_fully_qualified_name()
+        stamp = self._node.get_clock().now().nanoseconds
+        status = assess(self._snapshot(), limits)
+        return diagnostics.encode(status, name.lstrip("/"), name, stamp, MESSAGE_TYPES)

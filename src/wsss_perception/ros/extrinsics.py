@@ -1,0 +1,238 @@
+"""Where the frames of the graph are over time: by tf2_ros, or by a listener of our own."""
+
+import threading
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Protocol
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+
+from wsss_perception.errors import GeometryError, MessageError
+from wsss_perception.geometry import Matrix, TransformTree
+from wsss_perception.messages import transform
+from wsss_perception.ros.session import import_message
+
+CACHE_TIME = 10.0
+"""Seconds of /tf that are kept, as tf2 does."""
+
+WAIT_TIME = 0.05
+"""Longest time in seconds that a cloud waits for the transforms of its time."""
+
+_RETRY_PERIOD = 1.0  # seconds between two waits in vain
+_POLL_PERIOD = 0.005  # seconds
+_TF_DEPTH = 100  # messages that may wait, as tf2_ros has it
+
+
+class Transforms(Protocol):
+    """Transforms of the graph; safe to use from several threads."""
+
+    def lookup(
+        self, target: str, target_stamp: int, source: str, source_stamp: int, fixed: str
+    ) -> Matrix:
+        """Maps a frame at its stamp (nanoseconds) into another at another, by a fixed frame.
+
+        Raises:
+            GeometryError: they are not connected, or not known at these stamps.
+        """
+        ...
+
+    def clear(self) -> None:
+        """Forgets what moves, as after a jump of time backwards."""
+        ...
+
+    def close(self) -> None:
+        """Unsubscribes."""
+        ...
+
+
+def open_transforms(
+    node: Node, group: CallbackGroup, warn: Callable[[str], None]
+) -> Transforms | None:
+    """Listens to /tf and /tf_static; None where neither tf2_ros nor tf2_msgs is installed."""
+    try:
+        return Tf2Transforms(node, import_module("tf2_ros"))
+    except ImportError:
+        message_class = import_message("tf2_msgs/msg/TFMessage")
+        return None if message_class is None else TreeTransforms(node, message_class, group, warn)
+
+
+class Tf2Transforms:
+    """The buffer of tf2_ros.
+
+    Args:
+        node: that listens.
+        tf2_ros: the module.
+    """
+
+    def __init__(self, node: Node, tf2_ros: Any) -> None:
+        self._error = tf2_ros.TransformException
+        self._buffer = tf2_ros.Buffer(cache_time=Duration(seconds=CACHE_TIME))
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
+
+    def lookup(
+        self, target: str, target_stamp: int, source: str, source_stamp: int, fixed: str
+    ) -> Matrix:
+        """See ``Transforms``."""
+        times = Time(nanoseconds=target_stamp), Time(nanoseconds=source_stamp)
+        try:
+            found = self._buffer.lookup_transform_full(target, times[0], source, times[1], fixed)
+        except self._error as error:
+            raise GeometryError(f"no transform from '{source}' to '{target}': {error}") from error
+        return transform.decode(found.transform)
+
+    def clear(self) -> None:
+        """See ``Transforms``."""
+        self._buffer.clear()
+
+    def close(self) -> None:
+        """See ``Transforms``."""
+        self._listener.unregister()
+
+
+class TreeTransforms:
+    """Listens with the messages alone, for an installation without tf2_ros.
+
+    Args:
+        node: that listens.
+        message_class: tf2_msgs/TFMessage.
+        group: callback group of the subscriptions.
+        warn: told of transforms that cannot be used.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        message_class: type,
+        group: CallbackGroup,
+        warn: Callable[[str], None],
+    ) -> None:
+        self._node = node
+        self._warn = warn
+        self._tree = TransformTree(round(CACHE_TIME * 1e9))
+        self._lock = threading.Lock()
+        latched = DurabilityPolicy.TRANSIENT_LOCAL
+        self._subscriptions = [
+            node.create_subscription(
+                message_class,
+                topic,
+                callback,
+                QoSProfile(
+                    depth=_TF_DEPTH, durability=durability, reliability=ReliabilityPolicy.RELIABLE
+                ),
+                callback_group=group,
+            )
+            for topic, callback, durability in (
+                ("/tf", self._add_moving, DurabilityPolicy.VOLATILE),
+                ("/tf_static", self._add_static, latched),
+            )
+        ]
+
+    def lookup(
+        self, target: str, target_stamp: int, source: str, source_stamp: int, fixed: str
+    ) -> Matrix:
+        """See ``Transforms``."""
+        with self._lock:
+            return self._tree.lookup_between(target, target_stamp, source, source_stamp, fixed)
+
+    def clear(self) -> None:
+        """See ``Transforms``."""
+        with self._lock:
+            self._tree.clear_moving()
+
+    def close(self) -> None:
+        """See ``Transforms``."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _add_moving(self, message: Any) -> None:
+        self._add(message, is_static=False)
+
+    def _add_static(self, message: Any) -> None:
+        self._add(message, is_static=True)
+
+    def _add(self, message: Any, is_static: bool) -> None:
+        try:
+            with self._lock:
+                transform.add_to_tree(self._tree, message, is_static)
+        except (GeometryError, MessageError) as error:
+            self._warn(f"/tf: {error}")
+
+
+class Extrinsics:
+    """Looks up transforms for clouds, with the motion through the fixed frame where it is known.
+
+    Args:
+        transforms: of the graph.
+        fixed_frame: a frame that does not move; empty for none.
+        clock: seconds that only grow.
+        sleep: waits for some seconds.
+    """
+
+    def __init__(
+        self,
+        transforms: Transforms,
+        fixed_frame: str,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._transforms = transforms
+        self._fixed = fixed_frame.lstrip("/")
+        self._clock = clock
+        self._sleep = sleep
+        self._in_vain = -_RETRY_PERIOD + clock()
+
+    def wait_for(self, frame: str, stamp: int) -> bool:
+        """Waits up to WAIT_TIME until a frame's pose is known at a stamp; returns whether it is.
+
+        After a wait in vain it does not wait again for a second, so that a localisation that has
+        ended does not slow down the clouds.
+        """
+        if not self._fixed:
+            return False
+        deadline = self._clock() + WAIT_TIME
+        is_patient = self._clock() - self._in_vain >= _RETRY_PERIOD
+        while True:
+            try:
+                self.pose(frame, stamp)
+            except GeometryError:
+                if not is_patient:
+                    return False
+                if self._clock() >= deadline:
+                    self._in_vain = self._clock()
+                    return False
+                self._sleep(_POLL_PERIOD)
+            else:
+                return True
+
+    def pose(self, frame: str, stamp: int) -> Matrix:
+        """Returns T_fixed_frame at a stamp in nanoseconds.
+
+        Raises:
+            GeometryError: it is not known, or there is no fixed frame.
+        """
+        if not self._fixed:
+            raise GeometryError("no fixed frame; set the parameter 'fixed_frame'")
+        return self._transforms.lookup(self._fixed, stamp, frame.lstrip("/"), stamp, self._fixed)
+
+    def between(self, target: str, target_stamp: int, source: str, source_stamp: int) -> Matrix:
+        """Maps a frame at its stamp into another at another, with the motion where it is known.
+
+        Where it is not, the transform is that at the source's stamp.
+
+        Raises:
+            GeometryError: the two are not connected, or not at that stamp.
+        """
+        target, source = target.lstrip("/"), source.lstrip("/")
+        if self._fixed:
+            try:
+                return self._transforms.lookup(
+                    target, target_stamp, source, source_stamp, self._fixed
+                )
+            except GeometryError:  # the fixed frame is not known at both; the sensors may be
+                pass
+        return self._transforms.lookup(target, source_stamp, source, source_stamp, source)

@@ -1,0 +1,158 @@
+"""What the node publishes: only what somebody listens to is computed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image, PointCloud2
+
+from wsss_perception.frame import View
+from wsss_perception.legend import draw_legend
+from wsss_perception.messages import image, label_info
+from wsss_perception.messages.common import stamp_to_ns
+from wsss_perception.ontology import Ontology, ground_classes
+from wsss_perception.outputs import class_mask, select_points
+from wsss_perception.overlay import overlay_points
+from wsss_perception.ros.parameters import read_parameter
+from wsss_perception.ros.pipeline import Result
+from wsss_perception.ros.session import MESSAGE_TYPES, import_message
+
+_DEPTH = 5
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which points ``filtered_points`` and ``ground_points`` have.
+
+    Attributes:
+        classes: names of classes.
+        keeps: whether the points of ``classes`` are filtered_points, or all the others.
+        ground: names of the ground's classes; those of the ontology if empty.
+    """
+
+    classes: tuple[str, ...]
+    keeps: bool
+    ground: tuple[str, ...]
+
+    @classmethod
+    def of(cls, node: Node, **changed: Any) -> "Selection":
+        """Reads the node's parameters; ``changed`` are values that they are about to have."""
+        names = ("filter_classes", "filter_keeps", "ground_classes")
+        values = (changed.get(n, read_parameter(node, n)) for n in names)
+        return cls(*values)
+
+    def check(self, ontology: Ontology) -> None:
+        """Raises OntologyError where a name is not one of the ontology's classes."""
+        class_mask(np.zeros(0, dtype=np.uint8), ontology, (*self.classes, *self.ground))
+
+
+class Outputs:
+    """The node's publishers.
+
+    Args:
+        node: that publishes.
+        reliable: whether a slow subscriber is waited for.
+        cameras: names of the cameras.
+    """
+
+    def __init__(self, node: Node, reliable: bool, cameras: Sequence[str]) -> None:
+        self._node = node
+        reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        qos = QoSProfile(depth=_DEPTH, reliability=reliability)
+        latched = QoSProfile(
+            depth=1,
+            reliability=ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL,
+        )
+        self._semantic = node.create_publisher(PointCloud2, "semantic_points", qos)
+        self._filtered = node.create_publisher(PointCloud2, "filtered_points", qos)
+        self._ground = node.create_publisher(PointCloud2, "ground_points", qos)
+        self._overlays = {
+            name: node.create_publisher(Image, f"overlay/{name}", qos) for name in cameras
+        }
+        self._legend = node.create_publisher(Image, "legend", latched)
+        self._label_info: Publisher | None = None
+        label_info_class = import_message("vision_msgs/msg/LabelInfo")
+        if label_info_class is not None:
+            self._label_info = node.create_publisher(label_info_class, "label_info", latched)
+
+    @property
+    def topic_name(self) -> str:
+        """Name of the semantic clouds' topic."""
+        return self._semantic.topic_name
+
+    @property
+    def overlaid(self) -> list[str]:
+        """Names of the cameras whose overlay somebody listens to."""
+        return [name for name, publisher in self._overlays.items() if _is_heard(publisher)]
+
+    def announce(self, ontology: Ontology) -> None:
+        """Publishes what describes the labels, for present and later subscribers."""
+        stamp = self._node.get_clock().now().nanoseconds
+        legend = draw_legend(ontology)
+        self._legend.publish(image.encode_rgb8(legend, stamp, "", MESSAGE_TYPES))
+        if self._label_info is not None:
+            threshold = read_parameter(self._node, "min_confidence")
+            self._label_info.publish(
+                label_info.encode(ontology, threshold, stamp, "", MESSAGE_TYPES)
+            )
+
+    def publish_semantic(self, message: PointCloud2) -> None:
+        """Publishes a semantic cloud."""
+        self._semantic.publish(message)
+
+    def publish_parts(
+        self, result: Result, ontology: Ontology, images: Mapping[str, tuple[int, Any]]
+    ) -> None:
+        """Publishes what is made of a semantic cloud and somebody listens to.
+
+        Args:
+            result: the cloud.
+            ontology: its classes.
+            images: stamp and message of the cameras' images.
+
+        Raises:
+            OntologyError: there is no class that a parameter names.
+        """
+        labels = result.semantic.labels
+        selection = Selection.of(self._node)
+        if _is_heard(self._filtered):
+            mask = class_mask(labels, ontology, selection.classes)
+            part = select_points(result.message, mask if selection.keeps else ~mask)
+            self._filtered.publish(part)
+        if _is_heard(self._ground):
+            names = selection.ground or ground_classes(ontology)
+            part = select_points(result.message, class_mask(labels, ontology, names))
+            self._ground.publish(part)
+        for view in result.frame.views:
+            if view.image.size and _is_heard(self._overlays[view.name]):
+                self._publish_overlay(view, result, ontology, images[view.name][1])
+
+    def close(self) -> None:
+        """Ends the topics."""
+        others = [self._label_info] if self._label_info is not None else []
+        for publisher in (
+            self._semantic,
+            self._filtered,
+            self._ground,
+            self._legend,
+            *self._overlays.values(),
+            *others,
+        ):
+            self._node.destroy_publisher(publisher)
+
+    def _publish_overlay(self, view: View, result: Result, ontology: Ontology, source: Any) -> None:
+        xyz, labels = result.frame.cloud.xyz, result.semantic.labels
+        picture = overlay_points(view, xyz, labels, ontology.palette())
+        header = source.header
+        self._overlays[view.name].publish(
+            image.encode_rgb8(picture, stamp_to_ns(header.stamp), header.frame_id, MESSAGE_TYPES)
+        )
+
+
+def _is_heard(publisher: Publisher) -> bool:
+    return publisher.get_subscription_count() > 0
