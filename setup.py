@@ -46,9 +46,11 @@ setup(
     extras_require={
         "onnx": ["onnx", "onnxruntime"],
         "ros": [
+            "ros-jazzy-diagnostic-msgs",
             "ros-jazzy-rclpy[fastrtps]",
             "ros-jazzy-sensor-msgs",
             "ros-jazzy-std-msgs",
+            "ros-jazzy-std-srvs",
         ],
         "training": [
             "lightning>=2.6",

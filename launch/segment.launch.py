@@ -1,78 +1,145 @@
 """``ros2 launch wsss_perception segment.launch.py`` starts the node ``segment``."""
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch import Action, LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+)
+from launch.conditions import evaluate_condition_expression
+from launch.events.process import ProcessExited
+from launch.substitutions import FindExecutable, LaunchConfiguration, TextSubstitution
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.event_handlers import OnStateTransition
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import ExecutableInPackage
 
 CONFIG = Path(get_package_share_directory("wsss_perception")) / "config"
 TOPICS = ("points", "semantic_points")
-OVERRIDES = ("model", "engine", "device")
+OVERRIDES = ("model", "engine", "device", "calibration_file")
+ARGUMENTS = (
+    ("model", "", "folder of a model bundle; as in params_file if empty"),
+    ("points", "points", "topic of the clouds to segment"),
+    ("semantic_points", "semantic_points", "topic of the segmented clouds"),
+    ("image_topics", "", "each camera's images, by commas; as in params_file if empty"),
+    ("calibration_file", "", "the cameras, without TF; as in params_file if empty"),
+    ("engine", "", "inference engine; as in params_file if empty"),
+    ("device", "", "cpu, cuda, cuda:<n> or auto; as in params_file if empty"),
+    ("params_file", str(CONFIG / "segment.yaml"), "parameters of the node"),
+    ("namespace", "", "namespace of the node and of relative topics"),
+    ("use_sim_time", "false", "take the time from /clock, which a bag then gives"),
+    ("bag", "", "rosbag2 to play as soon as the node is active; none if empty"),
+    ("rate", "1.0", "seconds of the bag to play in a second"),
+    ("loop", "false", "begin the bag anew at its end"),
+    ("rviz", "false", "start RViz, which the package rviz2 brings"),
+    ("rviz_config", str(CONFIG / "rviz" / "segment.rviz"), "RViz: the layout"),
+    ("fixed_frame", "base_link", "RViz: a frame TF can bring the clouds to, or their own"),
+    ("overlay", "overlay/camera", "RViz: overlay/<camera> to show in segment.rviz"),
+    ("log_level", "info", "debug, info, warn or error"),
+)
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declares the arguments, starts the node and, if asked for, RViz."""
-    arguments = (
-        ("model", "", "folder of a model bundle; as in params_file if empty"),
-        ("points", "points", "topic of the clouds to segment"),
-        ("semantic_points", "semantic_points", "topic of the segmented clouds"),
-        ("engine", "", "inference engine: spconv; as in params_file if empty"),
-        ("device", "", "cpu, cuda, cuda:<n> or auto; as in params_file if empty"),
-        ("params_file", str(CONFIG / "segment.yaml"), "parameters of the node"),
-        ("namespace", "", "namespace of the node and of relative topics"),
-        ("use_sim_time", "false", "take the time from /clock, as for a replayed bag"),
-        ("rviz", "false", "start RViz, which the package rviz2 brings"),
-        ("fixed_frame", "base_link", "RViz: a frame TF can bring the clouds to, or their own"),
-        ("log_level", "info", "debug, info, warn or error"),
-    )
+    """Declares the arguments, starts the node and, if asked for, a bag and RViz."""
     return LaunchDescription(
         [
             *(
                 DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, default, description in arguments
+                for name, default, description in ARGUMENTS
             ),
             OpaqueFunction(function=start),
         ]
     )
 
 
-def start(context: LaunchContext) -> list[Node]:
-    """Makes the nodes once the arguments are known; empty ones leave params_file as it is."""
-    values = {name: LaunchConfiguration(name).perform(context) for name in OVERRIDES}
-    overrides = {
-        name: ParameterValue(value, value_type=str) for name, value in values.items() if value
-    }
-    use_sim_time = ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)
-    common = {
-        "namespace": LaunchConfiguration("namespace"),
-        "remappings": [(name, LaunchConfiguration(name)) for name in TOPICS],
+def start(context: LaunchContext) -> list[Action]:
+    """Makes the processes once the arguments are known."""
+    values = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    use_sim_time = {"use_sim_time": is_true(values["use_sim_time"])}
+    remappings = [(name, values[name]) for name in TOPICS]
+    segment = {
+        "package": "wsss_perception",
+        "executable": "segment",
+        "name": "segment",
+        "namespace": values["namespace"],
+        "parameters": [values["params_file"], {**use_sim_time, **overrides(values)}],
+        "remappings": remappings,
+        "ros_arguments": ["--log-level", values["log_level"]],
         "output": "screen",
+        "sigterm_timeout": "20",  # seconds to finish the cloud in work, and to unload torch
     }
-    segment = Node(
-        package="wsss_perception",
-        executable="segment",
-        name="segment",
-        parameters=[
-            LaunchConfiguration("params_file"),
-            {"use_sim_time": use_sim_time, **overrides},
-        ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-        **common,
-    )
+    nodes = replay(segment, player(values)) if values["bag"] else [Node(**segment)]
     rviz = Node(
         package="rviz2",
         executable="rviz2",
-        arguments=[
-            *("-d", str(CONFIG / "rviz" / "segment.rviz")),
-            *("-f", LaunchConfiguration("fixed_frame")),
-        ],
-        parameters=[{"use_sim_time": use_sim_time}],
-        condition=IfCondition(LaunchConfiguration("rviz")),
-        **common,
+        namespace=values["namespace"],
+        arguments=["-d", values["rviz_config"], "-f", values["fixed_frame"]],
+        parameters=[use_sim_time],
+        remappings=[*remappings, ("overlay/camera", values["overlay"])],
+        output="screen",
     )
-    return [segment, rviz]
+    return [*nodes, rviz] if is_true(values["rviz"]) else nodes
+
+
+def overrides(values: dict[str, str]) -> dict[str, Any]:
+    """Returns the node's parameters that arguments give; empty ones leave params_file as it is."""
+    given: dict[str, Any] = {
+        name: ParameterValue(values[name], value_type=str) for name in OVERRIDES if values[name]
+    }
+    if values["image_topics"]:
+        given["image_topics"] = [topic.strip() for topic in values["image_topics"].split(",")]
+    return given
+
+
+def replay(segment: dict[str, Any], bag: ExecuteProcess) -> list[Action]:
+    """Returns the node, and a handler that plays the bag as soon as the node can take clouds."""
+    node = LifecycleNode(on_exit=end_all, **segment)
+    when_active = OnStateTransition(
+        target_lifecycle_node=node, goal_state="active", entities=[bag], handle_once=True
+    )
+    return [RegisterEventHandler(when_active), node]
+
+
+def player(values: dict[str, str]) -> ExecuteProcess:
+    """Returns the process that plays the bag: ``ros2 bag play``, or this package's where missing.
+
+    Both read a bag's folder or file, and publish messages as stored.
+    """
+    if find_spec("ros2bag") is not None:
+        program: list[Any] = [FindExecutable(name="ros2"), "bag", "play"]
+        program += ["--disable-keyboard-controls"]  # there is no keyboard
+    else:
+        program = [ExecutableInPackage("play-bag", "wsss_perception")]
+    clock = ["--clock"] if is_true(values["use_sim_time"]) else []
+    loop = ["--loop"] if is_true(values["loop"]) else []
+    return ExecuteProcess(
+        cmd=[*program, values["bag"], "--rate", values["rate"], *loop, *clock],
+        name="bag",
+        output="screen",
+        on_exit=report_end,
+    )
+
+
+def report_end(event: ProcessExited, context: LaunchContext) -> Action | None:
+    """The node and RViz stay after the bag's end, but not if it could not be played."""
+    if event.returncode:
+        return end_all(event, context)
+    return LogInfo(msg="the bag was played; Ctrl-C ends the node")
+
+
+def end_all(_event: ProcessExited, context: LaunchContext) -> Action | None:
+    """Ends everything, once: ROS in launch cannot be shut down twice."""
+    return None if context.is_shutdown else Shutdown()
+
+
+def is_true(text: str) -> bool:
+    """Reads an argument as launch's conditions do; neither true nor false is an error."""
+    return evaluate_condition_expression(LaunchContext(), [TextSubstitution(text=text)])

@@ -44,6 +44,8 @@ def test_cameras_read_back_equal(path):
         ("D", [0.0] * 6, "takes at most 5"),
         ("D", 7, "not iterable"),
         ("width", 0, "must be positive"),
+        ("width", float("inf"), "infinity"),
+        ("D", [1e308] * 5, "cannot be computed"),
         ("height", None, "int"),
         ("K", ..., "has no 'K'"),
     ],

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         WsssError: of the bundle, the engine, the bag or the calibration file.
     """
     bundle = choose_bundle(arguments.bundle, print)
-    engine = load_engine("spconv", bundle)
+    engine = load_engine("auto", bundle)
     segmenter = Segmenter(bundle.spec, engine, arguments.min_confidence)
     pictures = None
     if arguments.pictures is not None:

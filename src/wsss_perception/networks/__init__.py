@@ -1,1 +1,1 @@
-"""Sparse 3D networks (torch + spconv)."""
+"""Sparse 3D networks: their sizes, and the networks themselves on torch and spconv."""

@@ -1,20 +1,27 @@
 """The real ``ros2 run`` and ``ros2 launch`` on the package as colcon installs it."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from rosbags.typesys import Stores, get_typestore
+
+from wsss_perception.bag import BagWriter
 
 pytestmark = pytest.mark.ros_install
 for module in ("ros2cli", "ros2run", "launch_ros"):
     pytest.importorskip(module, reason=f"no ROS 2 installation: cannot import {module}")
 
 ROOT = Path(__file__).parents[3]
-TIMEOUT = 60.0
+STORE = get_typestore(Stores.ROS2_JAZZY)
+TIMEOUT = 180.0  # a busy machine takes most of a minute to import torch
+CLOUDS, START = 5, 1_700_000_000_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +63,67 @@ def run(install: Path, environment: dict[str, str], *words: str) -> subprocess.C
     )
 
 
+def launch(
+    install: Path,
+    environment: dict[str, str],
+    file: str,
+    *arguments: str,
+    until: str | None = None,
+) -> str:
+    """Launches a file and ends it, as Ctrl-C does, once a text is seen; without one it must end."""
+    words = [str(Path(sys.executable).with_name("ros2")), "launch", "wsss_perception", file]
+    log = Path(environment["ROS_LOG_DIR"]) / "launch.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            sourced(install, *words, *arguments),
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + TIMEOUT
+        while until is not None and until not in log.read_text():
+            assert time.monotonic() < deadline, log.read_text()
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.2)
+        if until is not None:
+            process.send_signal(signal.SIGINT)
+        process.wait(TIMEOUT)
+    finally:
+        process.kill()
+    text = log.read_text()
+    assert "Traceback" not in text
+    assert "exception in launch" not in text
+    return text
+
+
+def fake_package(prefix: Path, package: str, executable: str) -> Path:
+    """Installs a package whose executable writes its words to a file, which is returned."""
+    marker = prefix / "share" / "ament_index" / "resource_index" / "packages" / package
+    program = prefix / "lib" / package / executable
+    for path in (marker, program):
+        path.parent.mkdir(parents=True)
+    marker.touch()
+    record_words(program)
+    return program.with_suffix(".words")
+
+
+def record_words(program: Path) -> None:
+    """Writes a program that only writes its words to ``<program>.words``."""
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.part" && mv "$0.part" "$0.words"\n')
+    program.chmod(0o755)
+
+
+@pytest.fixture
+def bag(tmp_path: Path, make_message: Any) -> Path:
+    with BagWriter(tmp_path / "bag", "mcap", STORE) as writer:
+        points = writer.add_topic("/velodyne/points", "sensor_msgs/msg/PointCloud2")
+        for number in range(CLOUDS):
+            stamp = START + number * 300_000_000
+            writer.write(points, stamp, make_message(STORE.types, stamp))
+    return tmp_path / "bag"
+
+
 @pytest.mark.parametrize(
     ("package", "command"),
     [
@@ -73,12 +141,24 @@ def test_ros2_run_finds_the_commands(install, environment, package, command):
     assert f"python -m {package} {command}" in done.stdout
 
 
-def test_ros2_launch_shows_its_arguments(install, environment):
-    words = ("ros2", "launch", "wsss_perception", "segment.launch.py", "--show-args")
-    done = run(install, environment, *words)
+@pytest.mark.parametrize("folder", ["launch", "config"])
+def test_the_files_beside_the_code_are_installed(install, folder):
+    share = install / "wsss_perception" / "share" / "wsss_perception"
+    kept = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*.[yrp][avy]*")}
+    assert len(kept) >= 2
+    for path in kept:
+        assert (share / path).read_bytes() == (ROOT / path).read_bytes()
+
+
+@pytest.mark.parametrize("file", ["segment.launch.py", "replay.launch.py"])
+def test_ros2_launch_describes_the_documented_arguments(install, environment, file):
+    done = run(install, environment, "ros2", "launch", "wsss_perception", file, "--show-args")
     assert done.returncode == 0, done.stderr
-    for argument in ("model", "points", "semantic_points", "params_file", "rviz", "log_level"):
-        assert f"'{argument}':" in done.stdout
+    shown = re.findall(r"^    '(\w+)':\n        (\w.*)$", done.stdout, re.MULTILINE)
+    text = (ROOT / "docs" / "node.md").read_text().split("\n## Launch arguments\n")[1]
+    rows = re.findall(r"^\| (`.*?) \|", text.split("\n## ")[0], re.MULTILINE)
+    documented = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(name for name, _ in shown) == sorted(documented)
 
 
 def test_ros2_launch_passes_the_refusal_of_a_model_on(install, environment):
@@ -100,30 +180,108 @@ def test_ros2_launch_gives_the_parameter_file_to_the_node_in_its_namespace(
 
 
 @pytest.mark.parametrize("model", ["given", "default"])
-def test_ros2_launch_starts_and_stops_the_node(install, environment, bundle, tmp_path, model):
-    words = sourced(
+def test_ros2_launch_starts_and_stops_the_node(install, environment, bundle, model):
+    text = launch(
         install,
-        *("ros2", "launch", "wsss_perception", "segment.launch.py"),
+        environment,
+        "segment.launch.py",
         *([f"model:={bundle.folder}"] if model == "given" else []),
         *("points:=/velodyne/points", "semantic_points:=labelled", "namespace:=robot"),
         *("device:=cpu", "use_sim_time:=true"),
+        until="listening on",
     )
-    log = tmp_path / "launch.txt"
-    with log.open("w") as output:
-        launch = subprocess.Popen(words, env=environment, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        deadline = time.monotonic() + TIMEOUT
-        while "listening on" not in log.read_text():
-            assert time.monotonic() < deadline, log.read_text()
-            assert launch.poll() is None, log.read_text()
-            time.sleep(0.2)
-        launch.send_signal(signal.SIGINT)
-        assert launch.wait(TIMEOUT) == 0
-    finally:
-        launch.kill()
-    text = log.read_text()
     assert "listening on /velodyne/points, publishing on /robot/labelled" in text
     assert ("default model" in text) == (model == "default")
     assert "stopped: 0 received" in text
     assert "process has finished cleanly" in text
-    assert "Traceback" not in text
+
+
+def test_ros2_launch_gives_the_cameras_to_the_node(install, environment, bundle, tmp_path):
+    images = "image_topics:=/front/image_rect, /rear/image_rect/compressed"
+    calibration = tmp_path / "absent.yaml"
+    words = ("ros2", "launch", "wsss_perception", "segment.launch.py", images)
+    done = run(
+        install,
+        environment,
+        *words,
+        *(f"model:={bundle.folder}", "device:=cpu", f"calibration_file:={calibration}"),
+    )
+    assert f"{calibration}: calibration cannot be read" in done.stdout + done.stderr
+
+
+def test_replay_plays_every_cloud_to_the_node_and_stays(install, environment, bundle, bag):
+    text = launch(
+        install,
+        environment,
+        "replay.launch.py",
+        *(f"bag:={bag}", f"model:={bundle.folder}", "device:=cpu"),
+        *("points:=/velodyne/points", "rviz:=false", "rate:=0.5"),
+        until="the bag was played",
+    )
+    assert text.index("listening on") < text.index(f"{CLOUDS} messages, late by")
+    assert f"stopped: {CLOUDS} received, {CLOUDS} published" in text
+
+
+def test_replay_ends_when_the_bag_cannot_be_played(install, environment, bundle, tmp_path):
+    text = launch(
+        install,
+        environment,
+        "replay.launch.py",
+        *(f"bag:={tmp_path / 'absent'}", f"model:={bundle.folder}", "device:=cpu", "rviz:=false"),
+    )
+    assert f"{tmp_path / 'absent'}: no such bag" in text
+    assert "the bag was played" not in text
+    assert "stopped: 0 received" in text
+
+
+def test_replay_ends_when_the_node_refuses_the_model(install, environment, bag):
+    text = launch(
+        install, environment, "replay.launch.py", f"bag:={bag}", "model:=/nowhere", "rviz:=false"
+    )
+    assert "/nowhere: not a model bundle" in text
+    assert "messages, late by" not in text
+
+
+def test_replay_needs_a_bag(install, environment):
+    done = run(install, environment, "ros2", "launch", "wsss_perception", "replay.launch.py")
+    assert "missing required argument 'bag'" in done.stdout + done.stderr
+
+
+def test_replay_prefers_ros2_bag_play_and_gives_the_time(
+    install, environment, bundle, bag, tmp_path
+):
+    (tmp_path / "ros2bag").mkdir()
+    (tmp_path / "ros2bag" / "__init__.py").touch()
+    record_words(tmp_path / "ros2")
+    environment["PYTHONPATH"] = str(tmp_path)
+    environment["PATH"] = f"{tmp_path}{os.pathsep}{environment['PATH']}"
+    launch(
+        install,
+        environment,
+        "replay.launch.py",
+        *(f"bag:={bag}", f"model:={bundle.folder}", "device:=cpu", "rviz:=false", "loop:=true"),
+        until="the bag was played",
+    )
+    words = (tmp_path / "ros2.words").read_text().splitlines()
+    assert words[:2] == ["bag", "play"]
+    assert str(bag) in words
+    assert words[-4:] == ["--rate", "1.0", "--loop", "--clock"]
+
+
+def test_ros2_launch_shows_the_topics_of_the_node_in_rviz(install, environment, tmp_path):
+    prefix = tmp_path / "underlay"
+    words = fake_package(prefix, "rviz2", "rviz2")
+    environment["AMENT_PREFIX_PATH"] = str(prefix)
+    launch(
+        install,
+        environment,
+        "segment.launch.py",
+        *("model:=/nowhere", "namespace:=robot", "points:=/velodyne/points"),
+        *("rviz:=true", "fixed_frame:=velodyne", "overlay:=overlay/image_02"),
+    )
+    given = words.read_text().splitlines()
+    assert Path(given[given.index("-d") + 1]).read_bytes()
+    assert given[given.index("-f") + 1] == "velodyne"
+    assert "__ns:=/robot" in given
+    assert "points:=/velodyne/points" in given
+    assert "overlay/camera:=overlay/image_02" in given
