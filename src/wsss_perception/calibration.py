@@ -119,6 +119,6 @@ def _from_dict(entry: Any, where: str) -> CameraCalibration:
         camera = camera_from_dict(entry)
     except KeyError as error:
         raise ConfigError(f"{where}: has no {error}") from error
-    except (TypeError, ValueError, GeometryError) as error:
+    except (TypeError, ValueError, OverflowError, GeometryError) as error:
         raise ConfigError(f"{where}: {error}") from error
     return CameraCalibration(camera, transform)

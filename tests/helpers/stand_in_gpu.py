@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -34,11 +35,13 @@ class Cuda(ModuleType):
     def __init__(self, gpus: int = 1) -> None:
         super().__init__("runtime")
         self.gpus, self.memory, self.freed = gpus, {}, []
+        self.current = threading.local()  # each thread has its own current GPU
 
     def cudaGetDeviceCount(self):  # noqa: N802
         return 0, self.gpus
 
     def cudaSetDevice(self, index):  # noqa: N802
+        self.current.index = index
         return (0,)
 
     def cudaGetDeviceProperties(self, index):  # noqa: N802
@@ -51,7 +54,7 @@ class Cuda(ModuleType):
         return (0 if stream == 77 else 400,)
 
     def cudaMalloc(self, size):  # noqa: N802
-        if size > 1 << 30:
+        if size > 1 << 30 or not hasattr(self.current, "index"):
             return 2, None
         block = np.zeros(size, dtype=np.uint8)
         self.memory[block.ctypes.data] = block

@@ -77,10 +77,17 @@ def test_tables_of_a_torch_device_are_those_of_the_cpu(seed, count, extent, kern
 
 def test_stem_has_its_own_table_where_its_kernel_is_larger():
     voxels = random_voxels(0, 60, 4)
-    assert build_tables(voxels, 3).stem is not None
+    tables = build_tables(voxels, 3)
+    assert tables.stem is tables.neighbors[0]
     np.testing.assert_array_equal(
         build_tables(voxels, 5).stem, find_neighbors(sorted_keys(voxels), 5)
     )
+
+
+@pytest.mark.parametrize("corner", [64 - (1 << 20), (1 << 20) - 65])
+def test_the_corners_of_the_range_have_tables(corner):
+    tables = build_tables(np.full((1, 3), corner, dtype=np.int32), 5)
+    assert all((table == 1).sum() == table.size - 1 for table in tables.neighbors)
 
 
 def test_no_voxels_give_empty_tables():

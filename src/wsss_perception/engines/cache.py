@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 from wsss_perception.errors import EngineError
 
@@ -89,9 +89,16 @@ def _only_one(path: Path) -> Iterator[None]:
         yield
         return
     with stream:
+        _lock(stream, path)
+        yield
+
+
+def _lock(stream: TextIO, path: Path) -> None:
+    try:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             _log.info("%s: another process builds; waiting for it", path)
             fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    except OSError as error:  # some network file systems have no locks
+        _log.warning("%s: cannot be locked: %s", path, error)

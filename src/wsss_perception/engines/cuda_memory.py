@@ -35,11 +35,16 @@ class Device:
         count = call("count the GPUs", cudart.cudaGetDeviceCount)
         if index >= count:
             raise EngineError(f"device '{name}': this machine has {count} GPUs")
-        call(f"use GPU {index}", cudart.cudaSetDevice, index)
+        self._index = index
+        self.use()
         properties = call("ask for the GPU", cudart.cudaGetDeviceProperties, index)
         title = bytes(properties.name).split(b"\0")[0].decode()
         self.name = f"{title} sm{properties.major}{properties.minor}"
         self.stream = call("make a stream", cudart.cudaStreamCreate)
+
+    def use(self) -> None:
+        """Makes it the GPU of the calling thread, as each thread that works with it must."""
+        call(f"use GPU {self._index}", cudart.cudaSetDevice, self._index)
 
 
 class DeviceBuffer:
@@ -60,12 +65,16 @@ class DeviceBuffer:
         """Makes room for so many bytes; returns whether the address is a new one."""
         if size <= self._size:
             return False
-        if self._size:
-            call("free memory", cudart.cudaFree, self.address)
-            self._size = 0
+        self.free()
         self.address = call(f"allocate {size} bytes", cudart.cudaMalloc, size)
         self._size = size
         return True
+
+    def free(self) -> None:
+        """Gives the memory back."""
+        if self._size:
+            self._size = 0
+            call("free memory", cudart.cudaFree, self.address)
 
     def upload(self, values: NDArray) -> None:
         """Copies an array to the start of the memory, in the stream's order."""

@@ -2,11 +2,18 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wsss_perception.bundle import ModelSpec
 from wsss_perception.errors import EngineError
 from wsss_perception.networks.presets import Sizes, sizes_of
-from wsss_perception.tables import LEVELS
+from wsss_perception.tables import LEVELS, Tables, build_tables
 
+INDEXED = (
+    "this network's graph can index; give the model a point_range or larger voxels, or take "
+    "engine: spconv"
+)
 _MOST_VALUES = 2**31 - 1
 """Runtimes count the values of a tensor in 32 bits."""
 
@@ -33,16 +40,30 @@ def widest_rows(sizes: Sizes, inputs: int) -> list[int]:
     return widths
 
 
-def check_size(voxels: Sequence[int], limits: Sequence[int]) -> None:
-    """Raises EngineError if a level has more voxels than an engine can take.
+def checked_tables(
+    coords: NDArray[np.int32], stem_kernel: int, limits: Sequence[int], why: str = INDEXED
+) -> Tables:
+    """Builds the tables of a cloud that an engine can take.
 
     Args:
-        voxels: of each level, the first alone or all.
-        limits: of each level, see ``most_voxels``.
+        coords: voxels [V, 3], in the order of ``voxelize``.
+        stem_kernel: kernel size of the network's first convolution.
+        limits: most voxels of each level.
+        why: what the limits come from, and what to do about them.
+
+    Raises:
+        EngineError: a level has more voxels, or they are beyond what tables can hold.
     """
-    for count, limit in zip(voxels, limits, strict=False):
-        if count > limit:
-            raise EngineError(
-                f"{count} voxels are more than the {limit} that this network's graph can index; "
-                "give the model a point_range or larger voxels, or take engine: spconv"
-            )
+    _check(len(coords), limits[0], why)
+    try:
+        tables = build_tables(coords, stem_kernel)
+    except ValueError as error:
+        raise EngineError(f"{error}; give the model a point_range") from error
+    for table, limit in zip(tables.neighbors, limits, strict=True):
+        _check(len(table), limit, why)
+    return tables
+
+
+def _check(count: int, limit: int, why: str) -> None:
+    if count > limit:
+        raise EngineError(f"{count} voxels are more than the {limit} that {why}")

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from wsss_perception.bundle import Bundle
-from wsss_perception.engines.limits import check_size, most_voxels
+from wsss_perception.engines.limits import checked_tables, most_voxels
 from wsss_perception.errors import EngineError
 from wsss_perception.lowering import LOGITS, lower
 from wsss_perception.networks.presets import sizes_of
-from wsss_perception.tables import build_tables
+
+CUDA = "CUDAExecutionProvider"
 
 
 class OnnxRuntimeEngine:
@@ -44,10 +45,8 @@ class OnnxRuntimeEngine:
         Raises:
             EngineError: too many voxels, or the runtime fails, such as for want of memory.
         """
-        check_size([len(coords)], self._limits)
         start = time.perf_counter()
-        built = build_tables(coords, self._stem_kernel)
-        check_size([len(table) for table in built.neighbors], self._limits)
+        built = checked_tables(coords, self._stem_kernel, self._limits)
         tables = built.named(self._stem_kernel)
         middle = time.perf_counter()
         try:
@@ -71,25 +70,25 @@ def load(bundle: Bundle, device: str) -> OnnxRuntimeEngine:
         session = onnxruntime.InferenceSession(graph, providers=providers)
     except Exception as error:  # see above
         raise EngineError(f"{bundle.folder}: ONNX Runtime refuses the network: {error}") from error
-    wanted, found = providers[0], session.get_providers()[0]
-    if wanted != found:  # it falls back silently
-        raise EngineError(f"ONNX Runtime cannot use {wanted} here; see what it printed above")
+    if device.startswith("cuda") and session.get_providers()[0] != CUDA:  # it falls back silently
+        raise EngineError(f"ONNX Runtime cannot use {CUDA} here; see what it printed above")
     sizes = sizes_of(bundle.spec.network)
     return OnnxRuntimeEngine(session, sizes.stem_kernel, most_voxels(bundle.spec))
 
 
-def _providers(device: str) -> list[str]:
+def _providers(device: str) -> list[str | tuple[str, dict[str, int]]]:
+    """What a session may run on, the best first."""
     available = onnxruntime.get_available_providers()
     kind, _, number = device.partition(":")
-    if kind == "auto":
-        kind = "cuda" if "CUDAExecutionProvider" in available else "cpu"
-    if kind == "cpu":
-        return ["CPUExecutionProvider"]
-    if kind != "cuda" or (number and not number.isdigit()):
+    if kind not in ("auto", "cpu", "cuda") or (
+        number and not (kind == "cuda" and number.isdigit())
+    ):
         raise EngineError(f"unknown device '{device}'; known: auto, cpu, cuda, cuda:<n>")
-    if "CUDAExecutionProvider" not in available:
+    if kind == "cpu" or (kind == "auto" and CUDA not in available):
+        return ["CPUExecutionProvider"]
+    if CUDA not in available:
         raise EngineError(
             "this ONNX Runtime has no CUDA; install onnxruntime-gpu in the place of onnxruntime, "
             "or take device: cpu"
         )
-    return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    return [(CUDA, {"device_id": int(number or 0)}), "CPUExecutionProvider"]

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,19 +17,23 @@ import tensorrt
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from wsss_perception.bundle import MODEL_FILE, Bundle, ModelSpec
+from wsss_perception.bundle import Bundle, ModelSpec
 from wsss_perception.engines.cache import load_or_build, user_cache
 from wsss_perception.engines.cuda_memory import Device, DeviceBuffer
-from wsss_perception.engines.limits import check_size, most_voxels
+from wsss_perception.engines.limits import checked_tables, most_voxels
 from wsss_perception.errors import EngineError
 from wsss_perception.lowering import FEATURES, LOGITS, lower
 from wsss_perception.networks.presets import sizes_of
-from wsss_perception.tables import LEVELS, build_tables, table_shapes
+from wsss_perception.tables import LEVELS, table_shapes
 
 _TYPICAL = (40_000, 25_000, 12_000, 5_000, 2_000)
 """Voxels of a 64-beam sweep at 0.1 m, level by level: for bundles that do not tell theirs."""
 _ROOM = 4
 """Largest clouds that an engine is built for, in typical ones."""
+_PROFILE = (
+    "its TensorRT engine was built for, four times the sweeps of its training; export it from a "
+    "training on such clouds, or take engine: spconv"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -71,12 +76,12 @@ class TensorRTEngine:
     def __init__(
         self, engine: Any, device: Device, stem_kernel: int, classes: int, most: Sequence[int]
     ) -> None:
+        self._buffers: dict[str, DeviceBuffer] = {}
         self._engine, self._device, self._stem_kernel = engine, device, stem_kernel
         self._classes, self._most = classes, most
         self._context = engine.create_execution_context()
         if self._context is None:
             raise EngineError("TensorRT: no memory on the GPU for this network")
-        self._buffers: dict[str, DeviceBuffer] = {}
         self.seconds: dict[str, float] = {}
 
     def __call__(
@@ -87,10 +92,9 @@ class TensorRTEngine:
         Raises:
             EngineError: more voxels than the engine was built for, or the GPU failed.
         """
-        check_size([len(coords)], self._most)
+        self._device.use()
         start = time.perf_counter()
-        tables = build_tables(coords, self._stem_kernel)
-        check_size([len(table) for table in tables.neighbors], self._most)
+        tables = checked_tables(coords, self._stem_kernel, self._most, _PROFILE)
         middle = time.perf_counter()
         for name, values in {FEATURES: features, **tables.named(self._stem_kernel)}.items():
             self._bind(name, values.nbytes).upload(np.ascontiguousarray(values))
@@ -103,6 +107,15 @@ class TensorRTEngine:
         output.download(logits)
         self.seconds = {"tables": middle - start, "network": time.perf_counter() - middle}
         return logits
+
+    def close(self) -> None:
+        """Frees the memory on the GPU; the engine cannot be used any more."""
+        for buffer in self._buffers.values():
+            buffer.free()
+
+    def __del__(self) -> None:
+        with suppress(EngineError):  # the process may be ending
+            self.close()
 
     def _bind(self, name: str, size: int) -> DeviceBuffer:
         buffer = self._buffers.setdefault(name, DeviceBuffer(self._device))
@@ -123,21 +136,22 @@ def load(bundle: Bundle, device: str, precision: str = "fp16") -> TensorRTEngine
     logger = tensorrt.Logger(tensorrt.Logger.WARNING)
     runtime = tensorrt.Runtime(logger)
 
+    graph = lower(bundle.spec, load_file(bundle.weights), precision).SerializeToString()
+
     def build_anew() -> bytes:
         _log.info("%s: building a TensorRT engine for %s", bundle.folder, place.name)
-        graph = lower(bundle.spec, load_file(bundle.weights), precision).SerializeToString()
         return build(graph, bundle.spec, profile, logger)
 
-    path = user_cache() / f"{engine_key(bundle, place.name, precision, profile)}.engine"
+    path = user_cache() / f"{engine_key(graph, place.name, profile)}.engine"
     engine = load_or_build(path, build_anew, runtime.deserialize_cuda_engine)
     kernel = sizes_of(bundle.spec.network).stem_kernel
     return TensorRTEngine(engine, place, kernel, len(bundle.spec.ontology), profile.most)
 
 
-def engine_key(bundle: Bundle, device_name: str, precision: str, profile: Profile) -> str:
-    """Names an engine by all that it depends on: bundle, GPU, TensorRT, precision, sizes."""
-    seal = hashlib.sha256((bundle.folder / MODEL_FILE).read_bytes()).hexdigest()
-    parts = (seal, device_name, tensorrt.__version__, precision, profile)
+def engine_key(graph: bytes, device_name: str, profile: Profile) -> str:
+    """Names an engine by all that it depends on: graph, GPU, TensorRT's version and sizes."""
+    digest = hashlib.sha256(graph).hexdigest()
+    parts = (digest, device_name, tensorrt.__version__, profile)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 

@@ -32,7 +32,8 @@ class Camera:
         distortion: coefficients in CameraInfo's order; empty for a rectified image.
 
     Raises:
-        GeometryError: unknown model, wrong number of coefficients, or no positive focal length.
+        GeometryError: unknown model, wrong number of coefficients or absurd ones, or no positive
+            focal length.
     """
 
     width: int
@@ -55,6 +56,13 @@ class Camera:
             raise GeometryError(f"camera matrix must be finite and 3x3, got {self.matrix}")
         if self.matrix[0, 0] <= 0 or self.matrix[1, 1] <= 0:
             raise GeometryError(f"camera is not calibrated: focal lengths in {self.matrix}")
+        if self.distortion:
+            try:
+                self.project(np.zeros((1, 3)))
+            except np.linalg.LinAlgError as error:  # coefficients that overflow
+                raise GeometryError(
+                    f"{self.model} with coefficients {self.distortion} cannot be computed: {error}"
+                ) from error
 
     def project(
         self, xyz: NDArray[np.floating], min_depth: float = 0.1

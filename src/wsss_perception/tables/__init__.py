@@ -20,6 +20,8 @@ BITS = 21
 OFFSET = 1 << (BITS - 1)
 """Added to coordinates, so that keys are positive."""
 _LAST = np.iinfo(np.int64).max
+_MARGIN = 64
+"""Voxels so near the ends of the range are refused: neighbours need keys too, at all levels."""
 
 Table = NDArray[np.int32]
 
@@ -88,8 +90,9 @@ def sorted_keys(coords: NDArray[np.int32]) -> NDArray[np.int64]:
     Raises:
         ValueError: as for ``build_tables``.
     """
-    if len(coords) and (coords.min() < 8 - OFFSET or coords.max() >= OFFSET - 8):
-        raise ValueError(f"voxels must lie within {8 - OFFSET}..{OFFSET - 9}")
+    reach = OFFSET - _MARGIN
+    if len(coords) and (coords.min() < -reach or coords.max() >= reach):
+        raise ValueError(f"voxels must lie within {-reach}..{reach - 1}")
     x, y, z = (coords.T.astype(np.int64)) + OFFSET
     keys = (x << 2 * BITS) | (y << BITS) | z
     if (np.diff(keys) <= 0).any():

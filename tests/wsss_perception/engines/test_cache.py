@@ -83,3 +83,13 @@ def test_a_full_disk_costs_the_keeping_alone(tmp_path, monkeypatch, caplog):
 def test_a_folder_that_cannot_be_made_costs_the_keeping_alone(tmp_path):
     (tmp_path / "file").write_text("")
     assert load_or_build(tmp_path / "file" / "x.engine", lambda: b"good", load) == b"good"
+
+
+def test_a_file_system_without_locks_costs_the_lock_alone(tmp_path, monkeypatch, caplog):
+    def no_locks(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    assert load_or_build(tmp_path / "x.engine", lambda: b"good", load) == b"good"
+    assert "cannot be locked" in caplog.text
+    assert (tmp_path / "x.engine").exists()

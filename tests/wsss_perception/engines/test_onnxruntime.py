@@ -7,7 +7,7 @@ from made_networks import made_voxels, write_random
 
 from wsss_perception.bundle import ModelSpec, NetworkSpec
 from wsss_perception.engines import load_engine, onnxruntime
-from wsss_perception.engines.limits import check_size, most_voxels, widest_rows
+from wsss_perception.engines.limits import checked_tables, most_voxels, widest_rows
 from wsss_perception.errors import BundleError, EngineError
 from wsss_perception.features import Feature
 from wsss_perception.lowering import lower
@@ -40,12 +40,32 @@ def test_onnxruntime_engine_refuses_a_device_it_cannot_use(tmp_path, monkeypatch
     assert load_engine("onnxruntime", bundle, "auto").name == "onnxruntime"
 
 
-def test_onnxruntime_engine_says_so_where_the_runtime_falls_back(tmp_path, monkeypatch):
+def test_a_gpu_that_the_runtime_cannot_use_is_an_error_only_where_it_was_asked_for(
+    tmp_path, monkeypatch
+):
     bundle, _ = write_random(tmp_path / "bundle")
+    runtime, asked = onnxruntime.onnxruntime, []
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    monkeypatch.setattr(onnxruntime.onnxruntime, "get_available_providers", lambda: both)
+    monkeypatch.setattr(runtime, "get_available_providers", lambda: both)
+    session = runtime.InferenceSession
+
+    def fall_back(graph, providers):  # as the runtime does without a driver
+        asked.append(providers)
+        return session(graph, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(runtime, "InferenceSession", fall_back)
     with pytest.raises(EngineError, match="CUDAExecutionProvider"):
-        load_engine("onnxruntime", bundle, "cuda:99")  # no machine has so many
+        load_engine("onnxruntime", bundle, "cuda:1")
+    assert asked[0][0] == ("CUDAExecutionProvider", {"device_id": 1})
+    assert load_engine("onnxruntime", bundle, "auto").name == "onnxruntime"
+
+
+def test_voxels_that_tables_cannot_hold_are_an_engines_error(tmp_path):
+    far = np.array([[0, 0, 0], [1 << 20, 0, 0]], dtype=np.int32)
+    with pytest.raises(EngineError, match="point_range"):
+        checked_tables(far, 3, [9] * 5)
+    with pytest.raises(EngineError, match="more than the 1 that"):
+        checked_tables(np.array([[0, 0, 0], [4, 0, 0]], dtype=np.int32), 3, [9, 1, 9, 9, 9])
 
 
 def test_onnxruntime_engine_refuses_the_weights_of_another_network(tmp_path):
@@ -58,9 +78,6 @@ def test_too_many_voxels_are_refused_before_anything_is_allocated(tmp_path):
     bundle, _ = write_random(tmp_path / "bundle")
     limit = most_voxels(bundle.spec)[0]
     assert limit * 27 * 24 < 2**31 <= (limit + 1) * 27 * 24  # 16 channels from below and 8 beside
-    check_size([limit], [limit])
-    with pytest.raises(EngineError, match="more than the 7"):
-        check_size([5, 8], [5, 7, 9])
     coords = np.broadcast_to(np.zeros(3, dtype=np.int32), (limit + 1, 3))  # of no memory
     features = np.broadcast_to(np.zeros(1, dtype=np.float32), (limit + 1, 1))
     with pytest.raises(EngineError, match="point_range"):

@@ -1,5 +1,8 @@
 """The TensorRT engine on stand-ins for its libraries; the real ones need a GPU."""
 
+import gc
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from made_networks import made_voxels, write_random
@@ -44,6 +47,16 @@ def test_buffers_are_made_anew_only_where_a_cloud_is_larger(bundle, gpu):
     np.testing.assert_array_equal(engine(coords[:50], features[:50]), small)
 
 
+def test_engine_runs_in_another_thread_and_gives_its_memory_back(bundle, gpu):
+    engine = load_engine("tensorrt", bundle, "cuda:0")
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(engine, *made_voxels()).result().shape[1] == 19
+    assert gpu.memory
+    del engine
+    gc.collect()
+    assert not gpu.memory
+
+
 def test_engine_is_built_once_and_anew_where_it_is_damaged(bundle, gpu, monkeypatch, caplog):
     load_engine("tensorrt", bundle)
     load_engine("tensorrt", bundle)
@@ -71,7 +84,7 @@ def test_clouds_beyond_what_the_engine_was_built_for_are_refused(bundle, gpu):
     engine = load_engine("tensorrt", bundle)
     voxels = 160_001  # four typical clouds and one voxel
     coords = np.broadcast_to(np.zeros(3, dtype=np.int32), (voxels, 3))
-    with pytest.raises(EngineError, match="more than the 160000"):
+    with pytest.raises(EngineError, match="the 160000 that its TensorRT engine was built for"):
         engine(coords, np.zeros((voxels, 1), dtype=np.float32))
 
 
