@@ -45,11 +45,12 @@ from wsss_perception.errors import WsssError
 from wsss_perception.frame import Frame, View
 from wsss_perception.geometry import Camera, TransformTree
 from wsss_perception.messages import transform
+from wsss_perception.messages.image import decode as decode_image
 from wsss_perception.messages.point_cloud2 import encode_cloud
 from wsss_perception.motion import point_times
 from wsss_perception.outputs import select_points
 from wsss_perception.overlay import overlay_points
-from wsss_perception.ros.cameras import LiveCamera
+from wsss_perception.ros.live_camera import LiveCamera, check_size
 from wsss_perception.ros.model import Model, load_model
 from wsss_perception.ros.session import MESSAGE_TYPES
 from wsss_perception.segmenter import count_views
@@ -85,7 +86,7 @@ class Direct:
         with suppress(WsssError):
             point_times(message)
         view = View("front", CAMERA, FORWARD, np.zeros((120, 160, 3), dtype=np.uint8))
-        result = self._model.pipeline(message, 0.0, 1.0, (view,))
+        result = self._model.pipeline(message, 0.0, 1.0, lambda: (view,))
         assert is_answer(result.message, message.height, message.width), "another size"
         labels, palette = result.semantic.labels, self._model.spec.ontology.palette()
         part = select_points(result.message, labels == labels.max(initial=0))
@@ -93,8 +94,10 @@ class Direct:
         overlay_points(view, result.frame.cloud.xyz, labels, palette)
 
     def _take_image(self, message: Any) -> None:
-        self._fixed.view(0, message, 0, "velodyne", None, with_pixels=False)
-        self._fixed.view(0, message, 0, "velodyne", None, with_pixels=True)
+        self._fixed.note_image(message)
+        view = self._fixed.view(0, 0, "velodyne", None)
+        pixels = decode_image(message)
+        check_size(view.camera, pixels.shape[1], pixels.shape[0])
 
     _take_compressed = _take_image
 

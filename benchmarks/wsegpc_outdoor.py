@@ -2,8 +2,9 @@
 
 Trains config/train/kitti_wsegpc.yaml with the prior alone, with cross-modal guidance, with region
 votes, and with both, several seeds each; scores the pseudo-labels on the labelled points in view
-of sequences 31 and 00 (of the sweeps that are among the logs), the segmenters that learned from
-them on all points, and the projection on the same points. Writes OUT/results.md:
+of sequences 31 and 00 (of the sweeps that are among the logs), what the same networks give with
+other pools, the segmenters that learned from them on all points, and the projection on the points
+in view. Writes OUT/results.md:
 
   python benchmarks/wsegpc_outdoor.py out/wsegpc --data ../shared/data --jobs 2
 
@@ -24,10 +25,14 @@ from wsss_perception.geometry import visible_points
 from wsss_perception.ontology import load_ontology
 from wsss_training import report
 from wsss_training.config import load_config
+from wsss_training.config_wsegpc import PoolConfig
 from wsss_training.data import Sample, open_dataset
+from wsss_training.data.supervised_sweeps import TeacherSupervision
 from wsss_training.data.weak_labels import read_chosen
+from wsss_training.labelling import open_labeller
 from wsss_training.metrics import ConfusionMatrix, semantic_kitti_scores
-from wsss_training.stages import PSEUDO_LABELS
+from wsss_training.regions import REGIONS
+from wsss_training.stages import PSEUDO_LABELS, newest_checkpoint, open_run
 from wsss_training.workload import open_teacher
 
 CONFIG = "config/train/kitti_wsegpc.yaml"
@@ -37,6 +42,13 @@ VARIANTS = {
     "+ CMG": ("wsegpc.consistency=none",),
     "+ RPC": ("wsegpc.guidance=none", "wsegpc.image_network=null"),
     "+ CMG + RPC": (),
+}
+POOLS = {"voted": PoolConfig(prior=1.0, network=0.5, regions=0.5), "alone": PoolConfig()}
+TABLES = {
+    "Pseudo-labels in view": "pseudo",
+    "The same checkpoints, region votes in every pool, in view": "voted",
+    "The averaged network and its region votes alone, in view": "alone",
+    "3D network that learned from the pseudo-labels": "seq",
 }
 
 
@@ -74,6 +86,10 @@ def train_and_score(name: str, seed: int, arguments: argparse.Namespace) -> None
         scores = run / f"pseudo{sequence}.json"
         if not scores.exists():
             report.write_json(scores, score_pseudo_labels(run / PSEUDO_LABELS, root, sequence))
+        for name, pool in POOLS.items():
+            scores = run / f"{name}{sequence}.json"
+            if not scores.exists():
+                report.write_json(scores, score_pool(run, root, sequence, pool, arguments))
         scores = run / f"seq{sequence}.json"
         if not scores.exists():
             words = ["--bundle", run / "bundle", "--dataset", "semantic_kitti", "--root", root]
@@ -93,12 +109,32 @@ def score_pseudo_labels(folder: Path, root: Path, sequence: str) -> dict:
     return score_in_view(folder, root, sequence, read)
 
 
+def score_pool(
+    run: Path, root: Path, sequence: str, pool: PoolConfig, arguments: argparse.Namespace
+) -> dict:
+    """Scores what the run's averaged network would give with another pool."""
+    config = open_run(run)
+    labeller = open_labeller(config, newest_checkpoint(config)[0], pool)
+    teacher = open_prior(arguments.data)
+    regions = REGIONS[config.wsegpc.regions]
+
+    def label(sample: Sample, _: Path) -> np.ndarray:
+        prior = teacher.probabilities(sample, labeller.classes) if pool.prior else None
+        return labeller(sample, regions(sample.cloud), prior)
+
+    return score_in_view(run / PSEUDO_LABELS, root, sequence, label)
+
+
 def score_projection(folder: Path, data: Path, sequence: str) -> dict:
     """Scores the projection on the same points."""
-    config = load_config(CONFIG, [f"data_root={data}"])
-    teacher = open_teacher(config.teacher, load_ontology(config.ontology))
-    root = data / "semantic_kitti"
+    teacher, root = open_prior(data), data / "semantic_kitti"
     return score_in_view(folder, root, sequence, lambda sample, _: teacher(sample)[0])
+
+
+def open_prior(data: Path) -> TeacherSupervision:
+    """Opens the 2D teacher's maps."""
+    config = load_config(CONFIG, [f"data_root={data}"])
+    return open_teacher(config.teacher, load_ontology(config.ontology))
 
 
 def score_in_view(
@@ -132,7 +168,7 @@ def make_table(arguments: argparse.Namespace) -> str:
     for sequence in SEQUENCES:
         some = run_folder(arguments.output, "prior only", 0) / PSEUDO_LABELS
         projection = score_projection(some, arguments.data, sequence)
-        for title, file in (("Pseudo-labels in view", "pseudo"), ("3D network alone", "seq")):
+        for title, file in TABLES.items():
             rows = {
                 name: [
                     json.loads(

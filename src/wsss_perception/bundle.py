@@ -55,7 +55,8 @@ class ModelSpec:
         point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres; None for no limit.
         temperature: divides the logits so that the confidence is calibrated.
         cameras: ``none``: images are not an input of the network.
-        input_statistics: of each feature's raw values in training: p01, p50, p99.
+        input_statistics: of each feature's raw values in training: p01, p50, p99; and of sweeps'
+            voxels at each resolution of the network, ``voxels0`` to ``voxels4``.
         provenance: training recipe, data and metrics, for people to read.
     """
 

@@ -4,7 +4,7 @@
 
     schema: 1
     cameras:
-      front:                     # the namespace of the camera's topics, or its last part
+      front:                     # the namespace of the camera's topics, or the last parts of it
         width: 1242
         height: 375
         model: plumb_bob         # of the image as published; D is empty for a rectified one

@@ -5,8 +5,8 @@ from typing import Generic, TypeVar
 
 Image = TypeVar("Image")
 
-_HORIZON = 500_000_000
-"""Images that are older than the newest by more nanoseconds than this are of no use."""
+MAX_HORIZON = 500_000_000
+"""Longest time in nanoseconds that images are kept, and step back that is another time."""
 
 _MAX_IMAGES = 32
 _INTERVALS = 8
@@ -21,23 +21,53 @@ def nearer(stamp: int, known: int, target: int) -> bool:
     return distance < known_distance or (distance == known_distance and stamp >= known)
 
 
-class CameraStream(Generic[Image]):
-    """The newest images of one camera.
+class Liveness:
+    """Whether messages of a kind still come: until 3 of their periods after the last one.
 
-    The camera is live until 3 of its periods after its last image. Its period is the mean of the
-    last 8 intervals between arrivals, and taken for 1 s as long as there are fewer; after 3 s
-    without an image the camera begins anew.
+    The period is the mean of the last 8 intervals between arrivals, and taken for 1 s as long as
+    there are fewer; after 3 s without a message they begin anew.
 
     Attributes:
-        images: stamp and image, by stamp; bounded in number and in time.
-        dead_at: clock time from which the camera is not live, unless an image comes.
+        dead_at: clock time from which they do not come any more, unless one comes.
     """
 
     def __init__(self) -> None:
-        self.images: list[tuple[int, Image]] = []
         self.dead_at = 0
         self._arrivals: deque[int] = deque(maxlen=_INTERVALS + 1)
+
+    def note(self, now: int) -> None:
+        """Notes that a message arrived at a clock time in nanoseconds."""
+        arrivals = self._arrivals
+        if arrivals and now - arrivals[-1] > _LIVE_PERIODS * _UNKNOWN_PERIOD:
+            arrivals.clear()
+        arrivals.append(now)
+        period = _UNKNOWN_PERIOD
+        if len(arrivals) > _INTERVALS:
+            period = (arrivals[-1] - arrivals[0]) // _INTERVALS
+        self.dead_at = now + _LIVE_PERIODS * period
+
+
+class CameraStream(Generic[Image]):
+    """The newest images of one camera.
+
+    Args:
+        horizon: images that are older than the newest by more nanoseconds than this, or than
+            MAX_HORIZON, are of no use.
+
+    Attributes:
+        images: stamp and image, by stamp; bounded in number and in time.
+    """
+
+    def __init__(self, horizon: int = MAX_HORIZON) -> None:
+        self.images: list[tuple[int, Image]] = []
+        self._horizon = min(horizon, MAX_HORIZON)
+        self._liveness = Liveness()
         self._intervals: deque[int] = deque(maxlen=_INTERVALS)  # between stamps
+
+    @property
+    def dead_at(self) -> int:
+        """Clock time from which the camera is not live, unless an image comes."""
+        return self._liveness.dead_at
 
     def add(self, stamp: int, image: Image, now: int) -> None:
         """Adds an image.
@@ -48,14 +78,14 @@ class CameraStream(Generic[Image]):
             image: to keep.
             now: clock time.
         """
-        self._note_arrival(now)
+        self._liveness.note(now)
         newest = self.images[-1][0] if self.images else None
-        if newest is not None and stamp < newest - _HORIZON:
+        if newest is not None and stamp < newest - MAX_HORIZON:
             self.images = []
         elif newest is not None and stamp > newest:
             self._intervals.append(stamp - newest)
         kept = sorted([*self.images, (stamp, image)], key=lambda entry: entry[0])[-_MAX_IMAGES:]
-        self.images = [entry for entry in kept if entry[0] >= kept[-1][0] - _HORIZON]
+        self.images = [entry for entry in kept if entry[0] >= kept[-1][0] - self._horizon]
 
     def decides(self, stamp: int) -> bool:
         """Returns whether the image nearest to a stamp has come.
@@ -73,13 +103,3 @@ class CameraStream(Generic[Image]):
         """Forgets all images if the newest one is after a stamp: they are of another time."""
         if self.images and self.images[-1][0] > stamp:
             self.images = []
-
-    def _note_arrival(self, now: int) -> None:
-        arrivals = self._arrivals
-        if arrivals and now - arrivals[-1] > _LIVE_PERIODS * _UNKNOWN_PERIOD:
-            arrivals.clear()
-        arrivals.append(now)
-        period = _UNKNOWN_PERIOD
-        if len(arrivals) > _INTERVALS:
-            period = (arrivals[-1] - arrivals[0]) // _INTERVALS
-        self.dead_at = now + _LIVE_PERIODS * period

@@ -13,8 +13,11 @@ class Level(IntEnum):
     ERROR = 2
 
 
-MISSING_SHARE = 0.5
-"""A camera is missing where more than this share of the clouds went without an image of it."""
+_SETTINGS = ("fixed_frame", "motion_compensation")
+"""Parameters that are told of as cameras are where what they ask for is not done."""
+
+UNUSED_SHARE = 0.5
+"""What was not used for more than this share of the clouds is told of."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,17 @@ class Snapshot:
         lost: clouds that never arrived, as far as the middleware knows.
         latency: longest time in seconds from a cloud's arrival to its publication, or to now for
             one still in work; None without clouds.
+        in_work: seconds since the work on a cloud that is not finished began; None for none.
         stages: mean seconds a published cloud spent in each stage.
-        missing: for each camera the number of published clouds without an image of it.
+        unused: for each camera, and each parameter that asked for something in vain, the number
+            of published clouds that it was not used for.
+        reasons: for each of these why, at the last of these clouds.
         last_failure: why the last cloud failed; empty where none did.
         model: folder of the bundle.
         engine: name of the engine, and its device.
         active: whether the node is at work; an inactive one is well.
+        starting: whether it is so only since a moment, in which publishers are found and rates
+            say nothing.
     """
 
     elapsed: float
@@ -60,12 +68,15 @@ class Snapshot:
     failed: int = 0
     lost: int = 0
     latency: float | None = None
+    in_work: float | None = None
     stages: Mapping[str, float] = field(default_factory=dict)
-    missing: Mapping[str, int] = field(default_factory=dict)
+    unused: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
     last_failure: str = ""
     model: str = ""
     engine: str = ""
     active: bool = True
+    starting: bool = False
 
     @property
     def rate(self) -> float:
@@ -76,6 +87,15 @@ class Snapshot:
     def drop_share(self) -> float:
         """Share of the clouds sent to the node that were lost on the way or dropped."""
         return (self.dropped + self.lost) / max(self.received + self.lost, 1)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether nothing came out, and one cloud is in work all the time, or none is taken."""
+        if self.published or self.failed:
+            return False
+        if self.in_work is not None:
+            return self.in_work >= self.elapsed
+        return self.received + self.lost > 1  # the last one may have arrived just now
 
 
 @dataclass(frozen=True)
@@ -96,8 +116,9 @@ class Assessment:
 def assess(snapshot: Snapshot, limits: Limits) -> Assessment:
     """Judges a span of time.
 
-    ERROR: clouds arrive, and none comes out although one should have by ``min_rate``, or because
-    all fail. WARN: no cloud arrives, some fail, a limit is passed, or a camera is missing.
+    ERROR: all clouds fail, or none comes out although some arrive or one is in work. WARN: no
+    cloud arrives, some fail, a limit is passed, or a camera is not used. Of a node that is
+    starting only failures, latency and drops are judged.
 
     Args:
         snapshot: the numbers.
@@ -108,35 +129,45 @@ def assess(snapshot: Snapshot, limits: Limits) -> Assessment:
         return Assessment(Level.OK, "inactive", values)
     found = sorted(_problems(snapshot, limits), key=lambda problem: -problem[0])
     if not found:
-        return Assessment(Level.OK, f"{snapshot.rate:.1f} clouds/s", values)
+        message = "starting" if snapshot.starting else f"{snapshot.rate:.1f} clouds/s"
+        return Assessment(Level.OK, message, values)
     return Assessment(found[0][0], "; ".join(text for _, text in found), values)
 
 
 def _problems(snapshot: Snapshot, limits: Limits) -> Iterator[tuple[Level, str]]:
     """Yields all that is wrong, each with its level."""
-    arrived, seconds = snapshot.received + snapshot.lost, f"{snapshot.elapsed:.1f} s"
-    if not arrived and not snapshot.published:
-        yield Level.WARN, f"no cloud arrived in {seconds}"
-        return
     if snapshot.failed:
         level = Level.WARN if snapshot.published else Level.ERROR
         reason = f": {snapshot.last_failure}" if snapshot.last_failure else ""
         yield level, f"{snapshot.failed} of {snapshot.received} clouds failed{reason}"
-    due = limits.min_rate * snapshot.elapsed
-    if not snapshot.published and not snapshot.failed and due >= 1:
-        yield Level.ERROR, f"no cloud came out in {seconds}, though {arrived} arrived"
-    elif snapshot.rate < limits.min_rate:
-        yield Level.WARN, f"{snapshot.rate:.1f} clouds/s, below min_rate {limits.min_rate:g}"
+    if not snapshot.starting:
+        yield from _problems_of_rates(snapshot, limits)
     if snapshot.latency is not None and 0 < limits.max_latency < snapshot.latency:
         text = f"latency {snapshot.latency:.3f} s, above max_latency {limits.max_latency:g}"
         yield Level.WARN, text
     if snapshot.drop_share > limits.max_drop_share:
         share = f"{snapshot.drop_share:.0%} of the clouds dropped or lost"
         yield Level.WARN, f"{share}, above max_drop_share {limits.max_drop_share:g}"
-    for camera, count in snapshot.missing.items():
-        if count > MISSING_SHARE * snapshot.published:
-            text = f"no image of camera '{camera}' for {count} of {snapshot.published} clouds"
-            yield Level.WARN, text
+
+
+def _problems_of_rates(snapshot: Snapshot, limits: Limits) -> Iterator[tuple[Level, str]]:
+    """Yields what shows only when the node has been at work for a while."""
+    arrived, seconds = snapshot.received + snapshot.lost, f"{snapshot.elapsed:.1f} s"
+    if snapshot.stuck:
+        work = "" if snapshot.in_work is None else f"; one is in work for {snapshot.in_work:.1f} s"
+        yield Level.ERROR, f"no cloud came out in {seconds}, {arrived} arrived{work}"
+    elif not arrived and not snapshot.published:
+        yield Level.WARN, f"no cloud arrived in {seconds}"
+    elif snapshot.rate < limits.min_rate:
+        yield Level.WARN, f"{snapshot.rate:.1f} clouds/s, below min_rate {limits.min_rate:g}"
+    for camera, count in snapshot.unused.items():
+        if count > UNUSED_SHARE * snapshot.published:
+            share = f"{count} of {snapshot.published} clouds"
+            reason = f": {snapshot.reasons[camera]}" if camera in snapshot.reasons else ""
+            what = (
+                f"{camera} has no effect" if camera in _SETTINGS else f"camera '{camera}' not used"
+            )
+            yield Level.WARN, f"{what} for {share}{reason}"
 
 
 def _values(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
@@ -151,5 +182,5 @@ def _values(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield f"{stage} (ms)", f"{1e3 * seconds:.1f}"
     for name in ("received", "published", "dropped", "failed", "lost"):
         yield name, str(getattr(snapshot, name))
-    for camera, count in snapshot.missing.items():
+    for camera, count in snapshot.unused.items():
         yield f"without {camera}", str(count)

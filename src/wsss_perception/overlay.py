@@ -8,14 +8,18 @@ from numpy.typing import NDArray
 
 from wsss_perception.drawing import Picture, cover
 from wsss_perception.frame import UNKNOWN, View
-from wsss_perception.geometry import transform_points, visible_points
+from wsss_perception.geometry import Visible, transform_points, visible_points
 
 _SIZE = 0.01  # radius of a dot at 1 m depth, in image widths
 _SIZES = (0.001, 0.002)  # smallest and largest radius, in image widths
 
 
 def overlay_points(
-    view: View, xyz: NDArray[np.float32], labels: NDArray[np.uint8], palette: Picture
+    view: View,
+    xyz: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    palette: Picture,
+    visible: Visible | None = None,
 ) -> Picture:
     """Draws the points that a camera sees over its image; nearer ones are larger, and on top.
 
@@ -24,13 +28,14 @@ def overlay_points(
         xyz: points [N, 3] in the LiDAR frame, metres; may hold NaN or infinite points.
         labels: of the points, uint8 [N]; UNKNOWN ones are left out, but hide what is behind them.
         palette: RGB colours uint8 [256, 3] by label.
+        visible: what ``visible_points`` finds for the view, where that is known already.
 
     Returns:
         The picture, a new array in the image's size.
     """
-    ahead = _ahead(view, xyz)
-    index, uv = visible_points(xyz[ahead], view.camera, view.T_camera_lidar, depth_image=view.depth)
-    index = ahead[index]
+    if visible is None:
+        visible = visible_points(xyz, view.camera, view.T_camera_lidar, depth_image=view.depth)
+    index, uv = visible
     known = labels[index] != UNKNOWN
     index, uv = index[known], uv[known]
     depth = transform_points(view.T_camera_lidar, xyz[index])[:, 2]
@@ -42,16 +47,6 @@ def overlay_points(
     covered = np.flatnonzero(uppermost >= 0)
     dots = labels[index[far_to_near]][uppermost[covered]]
     return _blend(view.image, covered, palette.take(dots, axis=0))
-
-
-def _ahead(view: View, xyz: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Returns the indices of the points that may be on the image: cheaply, half of a sweep."""
-    if view.camera.model == "equidistant":  # sees beyond 90 degrees
-        return np.arange(len(xyz))
-    x, y, z = xyz.T
-    a, b, c, offset = view.T_camera_lidar[2].astype(np.float32)
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.flatnonzero(a * x + b * y + c * z + offset > 0)
 
 
 def _blend(image: Picture, covered: NDArray[np.int64], colors: Picture) -> Picture:

@@ -1,7 +1,7 @@
 """Point cloud in, semantic cloud out: the whole job with no ROS and no files."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from wsss_perception.bundle import ModelSpec
 from wsss_perception.engines import Engine
 from wsss_perception.features import point_features
 from wsss_perception.frame import UNKNOWN, Frame, PointCloud, SemanticCloud, View
-from wsss_perception.geometry import visible_points
+from wsss_perception.geometry import Visible, visible_points
 from wsss_perception.voxels import VoxelGrid, voxelize
 
 
@@ -21,6 +21,7 @@ class Timing:
     voxelize: float = 0.0
     network: float = 0.0
     scatter: float = 0.0
+    seen: float = 0.0
 
 
 class Segmenter:
@@ -59,10 +60,13 @@ class Segmenter:
         result = SemanticCloud(
             labels=grid.to_points(labels, UNKNOWN),
             confidence=grid.to_points(confidence, 0.0),
-            seen=count_views(cloud.xyz, frame.views),
+            seen=np.zeros(len(cloud), dtype=np.uint8),
         )
-        done = time.perf_counter()
-        self.timing = Timing(voxelized - start, computed - voxelized, done - computed)
+        scattered = time.perf_counter()
+        if frame.views:
+            result = replace(result, seen=count_views(cloud.xyz, frame.views))
+        seconds = np.diff([start, voxelized, computed, scattered, time.perf_counter()])
+        self.timing = Timing(*seconds.tolist())
         return result
 
 
@@ -101,8 +105,20 @@ def classify(
 
 def count_views(xyz: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np.uint8]:
     """Counts the views that see each point [N, 3] -> uint8 [N]."""
-    seen = np.zeros(len(xyz), dtype=np.uint8)
-    for view in views:
-        index, _ = visible_points(xyz, view.camera, view.T_camera_lidar, depth_image=view.depth)
+    return count_seen(len(xyz), see_points(xyz, views))
+
+
+def see_points(xyz: NDArray[np.float32], views: tuple[View, ...]) -> tuple[Visible, ...]:
+    """Finds, for each view, the points [N, 3] that it sees; see ``visible_points``."""
+    return tuple(
+        visible_points(xyz, view.camera, view.T_camera_lidar, depth_image=view.depth)
+        for view in views
+    )
+
+
+def count_seen(count: int, visible: tuple[Visible, ...]) -> NDArray[np.uint8]:
+    """Counts for each of ``count`` points the views that see it -> uint8 [count]."""
+    seen = np.zeros(count, dtype=np.uint8)
+    for index, _ in visible:
         seen[index] += 1
     return seen

@@ -6,7 +6,7 @@ never longer than ``wait``, and not at all for a camera that is not live.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -20,6 +20,9 @@ JUMP = 1_000_000_000
 
 DUPLICATE_WINDOW = 500_000_000
 """A cloud with the stamp of one that arrived less than these nanoseconds ago is a duplicate."""
+
+LATENESS = 200_000_000
+"""Nanoseconds by which a cloud may be later than its images: a sweep, and its driver."""
 
 _MAX_WAITING = 16
 """Where more clouds than this wait, the oldest is ready as it is."""
@@ -102,7 +105,10 @@ class Synchronizer(Generic[Cloud, Image]):
 
     Whoever calls ``take`` until it returns None after each call that adds, and at
     ``next_deadline``, gets every cloud. Otherwise a new cloud drops the oldest of the ready frames,
-    so that at most ``depth`` are left with it. Memory is bounded. Not thread-safe.
+    so that at most ``depth`` are left with it. Not thread-safe.
+
+    Memory is bounded: images are kept for ``tolerance`` + ``wait`` + LATENESS, and no longer than
+    half a second.
 
     Args:
         cameras: their names.
@@ -135,12 +141,15 @@ class Synchronizer(Generic[Cloud, Image]):
                 f"tolerance {tolerance} and wait {wait} must be at least 0, depth {depth} 1"
             )
         self.counters = SynchronizerCounters()
-        self._streams: dict[str, CameraStream[Image]] = {name: CameraStream() for name in cameras}
+        self._streams: dict[str, CameraStream[Image]] = {
+            name: CameraStream(tolerance + wait + LATENESS) for name in cameras
+        }
         self._tolerance = tolerance
         self._wait = wait
         self._clock = clock
         self._depth = depth
         self._held: list[_Held[Cloud, Image]] = []
+        self._taken: tuple[int, dict[str, tuple[int, Image]]] | None = None  # stamp, images
         self._newest: int | None = None  # stamp since the last jump
         self._recent: deque[tuple[int, int]] = deque(maxlen=_MAX_RECENT)
 
@@ -173,7 +182,7 @@ class Synchronizer(Generic[Cloud, Image]):
         held: _Held[Cloud, Image] = _Held(order, cloud, now, now + self._wait)
         for name, stream in self._streams.items():
             for image_stamp, image in stream.images:
-                self._offer(held, name, image_stamp, image)
+                self._offer(held.images, held.stamp, name, image_stamp, image)
         self._held.append(held)
         self._held.sort(key=lambda entry: entry.order)
         for entry in self._held[:-_MAX_WAITING]:
@@ -194,7 +203,9 @@ class Synchronizer(Generic[Cloud, Image]):
             raise ValueError(f"no camera '{camera}'; there are {list(self._streams)}")
         self._streams[camera].add(stamp, image, self._clock())
         for held in self._held:
-            self._offer(held, camera, stamp, image)
+            self._offer(held.images, held.stamp, camera, stamp, image)
+        if self._taken is not None:
+            self._offer(self._taken[1], self._taken[0], camera, stamp, image)
 
     def take(self) -> Synchronized[Cloud, Image] | None:
         """Returns the oldest frame that is ready now; None where none is."""
@@ -203,9 +214,22 @@ class Synchronizer(Generic[Cloud, Image]):
             if self._ready_at(held) <= now:
                 del self._held[position]
                 self.counters.taken += 1
+                self._taken = held.stamp, dict(held.images)
                 missing = tuple(name for name in self._streams if name not in held.images)
                 return Synchronized(held.stamp, held.cloud, held.images, missing)
         return None
+
+    def latest_images(self) -> dict[str, tuple[int, Image]]:
+        """Returns the images of the frame taken last, with those that are nearer and came since."""
+        return {} if self._taken is None else dict(self._taken[1])
+
+    def may_improve(self, cameras: Collection[str]) -> bool:
+        """Whether a live one of some cameras may still bring a nearer of the latest images."""
+        if self._taken is None:
+            return False
+        now, stamp = self._clock(), self._taken[0]
+        streams = (self._streams[name] for name in cameras)
+        return any(now < each.dead_at and not each.decides(stamp) for each in streams)
 
     def next_deadline(self) -> int | None:
         """Returns the clock time at which a frame will be ready with no further image.
@@ -221,13 +245,20 @@ class Synchronizer(Generic[Cloud, Image]):
         )
         return min(held.deadline, max(undecided, default=held.arrival))
 
-    def _offer(self, held: _Held[Cloud, Image], camera: str, stamp: int, image: Image) -> None:
+    def _offer(
+        self,
+        images: dict[str, tuple[int, Image]],
+        cloud_stamp: int,
+        camera: str,
+        stamp: int,
+        image: Image,
+    ) -> None:
         """Gives a cloud an image if it is within the tolerance, and nearer than the one it has."""
-        if abs(stamp - held.stamp) > self._tolerance:
+        if abs(stamp - cloud_stamp) > self._tolerance:
             return
-        known = held.images.get(camera)
-        if known is None or nearer(stamp, known[0], held.stamp):
-            held.images[camera] = (stamp, image)
+        known = images.get(camera)
+        if known is None or nearer(stamp, known[0], cloud_stamp):
+            images[camera] = (stamp, image)
 
     def _drop_ready(self, now: int) -> None:
         """Makes room for a new cloud among the ready frames."""

@@ -7,6 +7,7 @@ from wsss_perception.cli import Command, main
 COMMANDS = (
     Command("train", "learn a segmenter from a config file", "wsss_training.commands.train"),
     Command("evaluate", "score a bundle on a labelled set", "wsss_training.commands.evaluate"),
+    Command("pseudo-label", "label logs with a WSegPC run", "wsss_training.commands.pseudo_label"),
     Command("predict", "label a folder of sweeps", "wsss_training.commands.predict"),
     Command("export", "write a model bundle from a training run", "wsss_training.commands.export"),
     Command(

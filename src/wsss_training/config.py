@@ -52,6 +52,8 @@ class SourceConfig:
         tags: file of its scenes' tags, see ``wsss_training.tags``; None leaves them untagged.
         weak_labels: folder of a few labelled points a sweep, see ``data.weak_labels``, that stand
             for the 3D labels; None takes the dataset's own. Needs ``supervision: labels``.
+        pseudo_labels: folder of the labels that WSegPC made from this source's teacher or tags,
+            which then supervise in their place; None where it has not yet. Its last stage sets it.
     """
 
     dataset: str = MISSING
@@ -63,6 +65,7 @@ class SourceConfig:
     share: float | None = None
     tags: str | None = None
     weak_labels: str | None = None
+    pseudo_labels: str | None = None
 
 
 @dataclass
@@ -180,7 +183,8 @@ class TrainConfig:
             labelled anew whenever it is drawn.
         sources: the logs; 3D labels they may have are used with ``supervision: labels`` alone.
         held_back: share of the sweeps with a teacher kept from training, to watch agreement with
-            it and to calibrate the confidence; of all sweeps where none has a teacher.
+            it and to calibrate the confidence; of those with tags alone where none has a teacher;
+            of all sweeps where all have labels.
         teacher: the 2D teacher of the sources that name none of their own.
         model: the network.
         augment: augmentation.
@@ -271,10 +275,24 @@ def _wrong_method(config: TrainConfig) -> list[str]:
     """Says what is wrong with the method and its settings."""
     if config.method not in METHODS:
         return [f"method: '{config.method}'; known are {', '.join(METHODS)}"]
-    if config.method == "wsegpc":
-        return wrong_values(config.wsegpc)
-    by_tags = [number for number, s in enumerate(config.sources) if s.supervision == "tags"]
-    return [f"sources[{n}]: supervision 'tags' needs 'method: wsegpc'" for n in by_tags]
+    named = [(f"sources[{number}]", source) for number, source in enumerate(config.sources)]
+    if config.method != "wsegpc":
+        return [
+            f"{name}: supervision 'tags' needs 'method: wsegpc'"
+            for name, source in named
+            if source.supervision == "tags" and source.pseudo_labels is None
+        ]
+    messages = wrong_values(config.wsegpc) + [
+        f"{name}: has pseudo_labels, which 'method: wsegpc' makes and does not take"
+        for name, source in named
+        if source.pseudo_labels is not None
+    ]
+    if named and all(source.supervision == "labels" for _, source in named):
+        messages.append(
+            "method: wsegpc makes pseudo-labels for sources with a teacher or tags, and all have "
+            "supervision 'labels'; use 'method: projected_prior'"
+        )
+    return messages
 
 
 def _wrong_sources(sources: list[SourceConfig], teacher: TeacherConfig | None) -> list[str]:
@@ -293,6 +311,8 @@ def _wrong_sources(sources: list[SourceConfig], teacher: TeacherConfig | None) -
             )
         if source.weak_labels is not None and source.supervision != "labels":
             messages.append(f"{name}: has weak_labels, which need supervision 'labels'")
+        if source.pseudo_labels is not None and source.supervision == "labels":
+            messages.append(f"{name}: has pseudo_labels, but supervision 'labels' already")
         if source.share is not None and not 0 < source.share <= 1:
             messages.append(f"{name}: share {source.share} is not above 0 and at most 1")
     shares = [source.share for source in sources if source.share is not None]

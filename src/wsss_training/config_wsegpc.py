@@ -43,7 +43,10 @@ class PoolConfig:
 
 @dataclass
 class WSegPCConfig:
-    """Networks, losses and stages of WSegPC; the defaults are the paper's where it has one.
+    """Networks, losses and stages of WSegPC.
+
+    Losses, their weights and thresholds, views and the pool are by default the paper's, without its
+    mixing and removal. The schedule is not: its 60000 and 30000 steps with SGD take days.
 
     Attributes:
         image_network: ``resnet18``, 34, 50 or 101; None for points alone.
@@ -62,16 +65,19 @@ class WSegPCConfig:
         tau: the threshold.
         momentum: of the averaged teacher.
         mix: mix two scenes in a draw (Mix3D).
-        remove: drop floor, ceiling or walls with their tags, indoors.
+        remove: drop floor, ceiling or walls with their tags, indoors; images keep theirs.
         color_jitter: largest relative change of the images' brightness, contrast and saturation.
         tag_weight: of the tag losses.
         prior_weight: of the losses against a 2D teacher's projected labels.
         guidance_weight: of each direction of guidance.
         consistency_weight: of the consistency losses.
-        warm_up: steps of each stage over which the weights grow.
+        warm_up: steps over which weights grow: in the first stage those of all losses, in the
+            second one those of consistency. Fewer than a stage has; the paper takes 2400.
         teacher_rotation: largest rotation of what the teacher sees, radians.
         pool: what a pseudo-label is made of.
-        optimizer: ``sgd`` with the paper's polynomial schedule, or ``adamw`` with a cycle.
+        optimizer: of both stages: ``sgd`` with the paper's momentum, weight decay (1e-4) and
+            polynomial schedule, or ``adamw`` with ``optimization.weight_decay`` and a cycle. The
+            segmenter that learns from the pseudo-labels always has the latter.
         guidance_stage: schedule of the first stage, with tags or prior, and guidance.
         consistency_stage: schedule of the second stage, which adds consistency.
     """
@@ -95,7 +101,7 @@ class WSegPCConfig:
     prior_weight: float = 1.0
     guidance_weight: float = 0.05
     consistency_weight: float = 1.0
-    warm_up: int = 2400
+    warm_up: int = 50
     teacher_rotation: float = 0.0873
     pool: PoolConfig = field(default_factory=PoolConfig)
     optimizer: str = "adamw"
@@ -113,6 +119,8 @@ def wrong_values(config: WSegPCConfig) -> list[str]:
         "threshold": THRESHOLDS,
         "optimizer": OPTIMIZERS,
     }
+    first, second = config.guidance_stage.steps, config.consistency_stage.steps
+    shortest = min(first, second or first)
     messages = [
         f"wsegpc.{name}: '{getattr(config, name)}'; known are {', '.join(known)}"
         for name, known in choices.items()
@@ -132,6 +140,9 @@ def wrong_values(config: WSegPCConfig) -> list[str]:
         or config.pool.prior + config.pool.network <= 0,
         "pool.regions: must lie in 0..1": not 0 <= config.pool.regions <= 1,
         "warm_up: must not be negative": config.warm_up < 0,
+        f"warm_up: {config.warm_up} steps; must be fewer than the shorter stage's {shortest}": (
+            config.warm_up >= shortest >= 1
+        ),
         "guidance_stage.steps: must be positive": config.guidance_stage.steps < 1,
         "consistency_stage.steps: must not be negative": config.consistency_stage.steps < 0,
     }

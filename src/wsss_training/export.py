@@ -1,6 +1,6 @@
 """Writes a model bundle from a training run."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from wsss_perception.errors import ConfigError
 from wsss_perception.features import Feature, point_features
 from wsss_perception.frame import PointCloud
 from wsss_perception.networks.minkunet import MinkUNet
+from wsss_perception.tables import LEVELS, halve, sorted_keys
+from wsss_perception.voxels import voxelize
 from wsss_training.calibration import expected_calibration_error, fit_temperature
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig, load_config
 from wsss_training.data.training_set import evenly
@@ -27,7 +29,8 @@ def export_bundle(run: Path, folder: Path) -> Bundle:
     """Exports the averaged weights of a run's last checkpoint, calibrated, as a bundle.
 
     The temperature is fitted, and the agreement measured, against the labels of the held-back
-    sweeps: the teacher's, or 3D labels where no source has a teacher.
+    sweeps: the teacher's, the pseudo-labels that WSegPC made of teacher or tags, or 3D labels
+    where all sources have those.
 
     Args:
         run: the training run's output folder.
@@ -78,14 +81,17 @@ def _held_back_logits(network: MinkUNet, workload: Workload) -> tuple[torch.Tens
 
 
 def _provenance(config: TrainConfig, steps: int) -> dict[str, Any]:
-    provenance = {
-        "method": "projected_prior",
+    made = any(source.pseudo_labels is not None for source in config.sources)
+    provenance: dict[str, Any] = {
+        "method": "wsegpc" if made else config.method,
         "steps": steps,
         "seed": config.seed,
         "sources": [_source(source) for source in config.sources],
         "augmentation": vars(config.augment),
         "optimization": vars(config.optimization),
     }
+    if made:
+        provenance["wsegpc"] = asdict(config.wsegpc)
     if config.model.start_from is not None:
         provenance["start_from"] = str(config.model.start_from)
     if config.teacher is not None:
@@ -103,6 +109,10 @@ def _source(source: SourceConfig) -> dict[str, Any]:
         described["share"] = source.share
     if source.weak_labels is not None:
         described["weak_labels"] = Path(source.weak_labels).name
+    if source.tags is not None:
+        described["tags"] = Path(source.tags).name
+    if source.pseudo_labels is not None:
+        described["learned_from"] = "pseudo-labels"
     if source.teacher is not None:
         described["teacher"] = _teacher(source.teacher)
     return described | source.options
@@ -126,17 +136,39 @@ def _held_back_scores(
 
 
 def _input_statistics(workload: Workload, spec: ModelSpec) -> dict[str, dict[str, float]]:
-    """Percentiles of each feature's raw values over training sweeps, as many of each group."""
+    """Percentiles over training sweeps, as many of each group, of the input and of its size.
+
+    Returns:
+        p01, p50 and p99 of each feature's raw values; and as ``voxels0`` to ``voxels4`` of a
+        sweep's number of voxels at each resolution of the network.
+    """
     raw = tuple(Feature(feature.name, fill=feature.fill) for feature in spec.features)
     each = max(_STATISTICS_SWEEPS // len(workload.groups), 1)
     chosen = np.concatenate([evenly(group.indices, each) for group in workload.groups])
-    values = np.concatenate([_finite_rows(workload.sweeps[int(i)].cloud, raw) for i in chosen])
-    percentiles = np.percentile(values, [1, 50, 99], axis=0).round(4)
-    names = ("p01", "p50", "p99")
-    return {
-        feature.name: dict(zip(names, map(float, column), strict=True))
-        for feature, column in zip(raw, percentiles.T, strict=True)
+    clouds = [workload.sweeps[int(index)].cloud for index in chosen]
+    values = np.concatenate([_finite_rows(cloud, raw) for cloud in clouds])
+    sizes = np.array([_voxel_counts(cloud, spec) for cloud in clouds])
+    statistics = {
+        feature.name: _percentiles(column, 4) for feature, column in zip(raw, values.T, strict=True)
     }
+    return statistics | {
+        f"voxels{level}": _percentiles(column, 0) for level, column in enumerate(sizes.T)
+    }
+
+
+def _percentiles(values: NDArray, decimals: int) -> dict[str, float]:
+    percentiles = np.percentile(values, [1, 50, 99]).round(decimals)
+    return dict(zip(("p01", "p50", "p99"), map(float, percentiles), strict=True))
+
+
+def _voxel_counts(cloud: PointCloud, spec: ModelSpec) -> list[int]:
+    """Voxels of a whole sweep at each resolution of the network, the finest first."""
+    keys = sorted_keys(voxelize(cloud.xyz, spec.voxel_size, spec.point_range).coords)
+    counts = [len(keys)]
+    for _ in range(LEVELS - 1):
+        keys = halve(keys)[0]
+        counts.append(len(keys))
+    return counts
 
 
 def _finite_rows(cloud: PointCloud, features: tuple[Feature, ...]) -> NDArray[np.float32]:

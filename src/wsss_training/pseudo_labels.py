@@ -69,7 +69,8 @@ class PseudoLabeller:
     ) -> NDArray[np.uint8]:
         """Returns a label for each point, uint8 [N].
 
-        Points in no voxel are UNKNOWN; so are, where the prior is pooled, those it is silent on.
+        Points in no voxel are UNKNOWN; so are, where the prior is pooled, those it is silent on:
+        regions' means are then over the points that it speaks of.
 
         Args:
             sample: the sample; its tags, where it has some, say which classes can be.
@@ -81,6 +82,9 @@ class PseudoLabeller:
         inside = np.flatnonzero(grid.point_voxel >= 0)
         if not len(inside):
             return labels
+        if prior is not None:  # what gets no label has no say in others' labels
+            silent = prior.sum(axis=1) < _SILENCE
+            region = np.where(silent, -1, region)
         coords = np.pad(grid.coords, ((0, 0), (1, 0)))
         logits = self._network(self._tensor(coords), self._tensor(features))
         logits = logits[self._tensor(grid.point_voxel[inside].astype(np.int64))]
@@ -94,7 +98,7 @@ class PseudoLabeller:
         )
         labels[inside] = pooled.argmax(dim=1).cpu().numpy()
         if prior is not None:
-            labels[prior.sum(axis=1) < _SILENCE] = UNKNOWN
+            labels[silent] = UNKNOWN
         return labels
 
     def _of_sample(self, logits: torch.Tensor, sample: Sample) -> torch.Tensor:
@@ -144,7 +148,7 @@ def write_pseudo_labels(
     indices: Iterable[int],
     labeller: PseudoLabeller,
     info: dict[str, Any],
-) -> None:
+) -> NDArray[np.int64]:
     """Writes the labels of some samples as weak labels, a file a sample, whole or not at all.
 
     Samples that are there are left as they are, so that a killed process goes on where it was,
@@ -157,25 +161,24 @@ def write_pseudo_labels(
         labeller: labels a sample.
         info: what the labels are of, to tell them from others; has ``ontology``.
 
+    Returns:
+        int64 [C + 1], labelled points of each class, and at last points without a label.
+
     Raises:
         DatasetError: the folder has labels of something else, or a sample cannot be read.
     """
     claim_folder(folder, info)
+    counts = np.zeros(labeller.classes + 1, dtype=np.int64)
     for index in indices:
         sample = scenes.sample(index)
         path = folder / f"{sample.sample_id}.npz"
-        if _is_done(path, sample, labeller.classes):
-            continue
-        prior = scenes.prior_of(index, sample, labeller.classes) if labeller.needs_prior else None
-        labels = labeller(sample, scenes.region_of(sample), prior)
-        known = np.flatnonzero(labels != UNKNOWN)
-        chosen = ChosenPoints(sample.sample_id, known.astype(np.uint32), labels[known], len(labels))
-        scratch = path.with_name(f".{path.stem}.{uuid4().hex}.npz")
-        try:
-            write_chosen(scratch, chosen)
-            scratch.replace(path)
-        finally:
-            scratch.unlink(missing_ok=True)
+        chosen = _finished(path, sample, labeller.classes)
+        if chosen is None:
+            chosen = _label(index, sample, scenes, labeller)
+            _write(path, chosen)
+        counts[:-1] += np.bincount(chosen.labels, minlength=labeller.classes)
+        counts[-1] += chosen.points - len(chosen.labels)
+    return counts
 
 
 def claim_folder(folder: Path, info: dict[str, Any]) -> None:
@@ -192,7 +195,10 @@ def claim_folder(folder: Path, info: dict[str, Any]) -> None:
         scratch.write_text(text, encoding="utf-8")
         scratch.replace(path)
     if path.read_text(encoding="utf-8") != text:
-        raise DatasetError(f"{folder}: has labels of another network; remove it to write it anew")
+        raise DatasetError(
+            f"{folder}: has labels of another network, or of other logs, of another pool or other "
+            "regions; remove it to write it anew, or choose another folder"
+        )
 
 
 def digest(files: Sequence[Path]) -> str:
@@ -203,10 +209,30 @@ def digest(files: Sequence[Path]) -> str:
     return result.hexdigest()
 
 
-def _is_done(path: Path, sample: Sample, classes: int) -> bool:
-    if not path.exists():
-        return False
+def _label(
+    index: int, sample: Sample, scenes: SupervisedScenes, labeller: PseudoLabeller
+) -> ChosenPoints:
+    prior = scenes.prior_of(index, sample, labeller.classes) if labeller.needs_prior else None
+    labels = labeller(sample, scenes.region_of(sample), prior)
+    known = np.flatnonzero(labels != UNKNOWN)
+    return ChosenPoints(sample.sample_id, known.astype(np.uint32), labels[known], len(labels))
+
+
+def _write(path: Path, chosen: ChosenPoints) -> None:
+    scratch = path.with_name(f".{path.stem}.{uuid4().hex}.npz")
     try:
-        return read_chosen(path, sample.sample_id, classes).points == len(sample.cloud)
+        write_chosen(scratch, chosen)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _finished(path: Path, sample: Sample, classes: int) -> ChosenPoints | None:
+    """The labels of a sample that are there, if they are whole."""
+    if not path.exists():
+        return None
+    try:
+        chosen = read_chosen(path, sample.sample_id, classes)
     except DatasetError:
-        return False
+        return None
+    return chosen if chosen.points == len(sample.cloud) else None

@@ -1,7 +1,9 @@
 """Runs WSegPC: two stages of a network that knows tags and images, pseudo-labels, a segmenter."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import lightning
@@ -9,11 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from wsss_perception.networks.minkunet import MinkUNet
+from wsss_perception.errors import ConfigError
 from wsss_perception.ontology import load_ontology
-from wsss_perception.progress import tracked
 from wsss_training.augment import Compose, Flip, Rotate
-from wsss_training.config import TrainConfig
+from wsss_training.config import TrainConfig, load_config
 from wsss_training.config_wsegpc import StageConfig
 from wsss_training.data.array_cache import ArrayCache
 from wsss_training.data.draw_order import DrawOrder
@@ -24,17 +25,20 @@ from wsss_training.data.supervised_scenes import (
     SupervisedScenes,
     structure_labels,
 )
+from wsss_training.data.supervised_sweeps import SupervisedSource
 from wsss_training.data.training_set import ResumingSampler, count_classes
+from wsss_training.labelling import check_sources, label_sources
 from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.wsegpc import WSegPC
 from wsss_training.networks.cross_modal import CrossModalNetwork
 from wsss_training.networks.image_resnet import ImageResNet
-from wsss_training.pseudo_labels import PseudoLabeller, digest, write_pseudo_labels
-from wsss_training.regions import REGIONS
+from wsss_training.regions import REGION_VERSION, REGIONS
 from wsss_training.training import (
+    CONFIG_FILE,
     Schedule,
     build_augmentation,
     build_network,
+    check_launch,
     claim,
     fit,
     last_checkpoint,
@@ -42,17 +46,16 @@ from wsss_training.training import (
 )
 from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
 
-REGION_VERSION = "1"
+_log = logging.getLogger(__name__)
 SEGMENTER = "segmenter"
 PSEUDO_LABELS = "pseudo_labels"
-_log = logging.getLogger(__name__)
 
 
 def train_wsegpc(config: TrainConfig) -> bool:
     """Trains all stages, or goes on where a killed run was, between stages or within one.
 
     ``output`` gets ``guidance``, ``consistency``, ``pseudo_labels`` and ``segmenter``, which is an
-    ordinary run on the pseudo-labels and is what is exported.
+    ordinary run on the pseudo-labels, and on sources' own 3D labels, and is what is exported.
 
     Args:
         config: with ``method: wsegpc``.
@@ -61,12 +64,14 @@ def train_wsegpc(config: TrainConfig) -> bool:
         Whether this is the first of the processes that trained together.
 
     Raises:
-        WsssError: the data or the configuration is at fault.
+        WsssError: the data or the configuration is at fault, which is looked for first.
     """
+    check_launch()
     output = Path(config.output)
     claim(output, config)
     workload = open_workload(config)
-    scenes = open_scenes(config, workload)
+    check_sources(config, workload)
+    scenes = open_scenes(config, workload.sweeps.sources)
     previous: Path | None = None
     for name, stage, consistent in stages_of(config):
         if not is_finished(output / name, stage.steps):
@@ -74,8 +79,7 @@ def train_wsegpc(config: TrainConfig) -> bool:
         previous = last_checkpoint(output / name)
     if previous is None:
         raise AssertionError("a configuration without stages was not refused")
-    label(config, scenes, workload, previous)
-    _wait_for_others()
+    label_sources(config, workload, scenes, previous, output / PSEUDO_LABELS)
     return train(segmenter_config(config))
 
 
@@ -88,13 +92,13 @@ def stages_of(config: TrainConfig) -> list[tuple[str, StageConfig, bool]]:
     return stages
 
 
-def open_scenes(config: TrainConfig, workload: Workload) -> SupervisedScenes:
-    """Opens a workload's sweeps as scenes with regions, tags and views."""
+def open_scenes(config: TrainConfig, sources: Sequence[SupervisedSource]) -> SupervisedScenes:
+    """Opens the sweeps of sources as scenes with regions, tags and views."""
     settings = config.wsegpc
     folder = Path(config.output) / "regions" if config.cache is None else Path(config.cache)
     has_images = settings.image_network is not None
     return SupervisedScenes(
-        workload.sweeps.sources,
+        sources,
         SceneSettings(
             REGIONS[settings.regions],
             ArrayCache(folder, f"regions {settings.regions} {REGION_VERSION}"),
@@ -128,14 +132,20 @@ def run_stage(
     """
     lightning.seed_everything(config.seed, verbose=False)
     torch.set_float32_matmul_precision("high")
+    spec = model_spec(config)
+    # another order, other cuts and pairs in each stage
+    seed = int(np.random.SeedSequence([config.seed, int(consistent)]).generate_state(1)[0])
+    removed = structure_labels(spec.ontology) if config.wsegpc.remove else ()
+    varying = varying_tags(scenes, workload.train, len(spec.ontology), removed)
     module = WSegPC(
         build_branches(config),
         config.wsegpc,
         stage,
         consistent,
         torch.from_numpy(prior_class_weights(config, workload)),
-        torch.from_numpy(varying_tags(scenes, workload.train, len(model_spec(config).ontology))),
-        config.optimization.lovasz_weight,
+        torch.from_numpy(varying),
+        config.optimization,
+        seed,
     )
     if start is not None:
         state = torch.load(start, map_location="cpu", weights_only=True)["state_dict"]
@@ -150,24 +160,26 @@ def run_stage(
         turn = config.wsegpc.teacher_rotation
         drawn = SceneDraws(
             scenes,
-            DrawOrder(workload.groups, config.seed, draws),
+            DrawOrder(workload.groups, seed, draws),
             build_augmentation(config.augment),
             Compose([Rotate(turn), Flip()]),
             config.wsegpc.mix,
             config.wsegpc.color_jitter,
-            config.seed,
+            seed,
+            spec.features,
         )
         return DataLoader(
             drawn,
             batch_size=settings.batch_size,
             sampler=ResumingSampler(draws, schedule.position(trainer)),
-            collate_fn=SceneCollator(model_spec(config)),
+            collate_fn=SceneCollator(spec),
             num_workers=settings.workers,
             persistent_workers=settings.workers > 0,
             pin_memory=torch.cuda.is_available(),
         )
 
-    fit(module, loader, held_back_loader(workload), schedule, settings, [])
+    held_back = partial(held_back_loader, workload)
+    fit(module, loader, held_back, schedule, settings, [])
 
 
 def build_branches(config: TrainConfig) -> CrossModalNetwork:
@@ -189,12 +201,36 @@ def prior_class_weights(config: TrainConfig, workload: Workload) -> np.ndarray:
     return class_weights(counts, config.optimization.class_balance)
 
 
-def varying_tags(scenes: SupervisedScenes, indices: np.ndarray, classes: int) -> np.ndarray:
-    """Which classes are tagged in some scenes and not in others, bool [classes]."""
+def varying_tags(
+    scenes: SupervisedScenes,
+    indices: np.ndarray,
+    classes: int,
+    removed: Sequence[int | None] = (),
+) -> np.ndarray:
+    """Which classes are tagged in some scenes and not in others, bool [classes].
+
+    Says so in the log where there are tags and none varies.
+
+    Args:
+        scenes: to train on, among others.
+        indices: which of them.
+        classes: number of classes.
+        removed: classes that are cleared at random where they are tagged, and so vary; None for
+            those that the ontology lacks.
+    """
     known = [tags for tags in map(scenes.tags_of, indices.tolist()) if tags is not None]
     if not known:
         return np.zeros(classes, dtype=bool)
-    return np.any(known, axis=0) & ~np.all(known, axis=0)
+    varying = np.any(known, axis=0) & ~np.all(known, axis=0)
+    cleared = [label for label in removed if label is not None]
+    varying[cleared] = np.any(known, axis=0)[cleared]
+    if not varying.any():
+        _log.warning(
+            "the tags of all %d tagged scenes are alike: they rule classes out, but cannot tell "
+            "those that are there from each other",
+            len(known),
+        )
+    return varying
 
 
 def is_finished(folder: Path, steps: int) -> bool:
@@ -206,63 +242,56 @@ def is_finished(folder: Path, steps: int) -> bool:
     return int(saved["global_step"]) >= steps
 
 
-def label(
-    config: TrainConfig, scenes: SupervisedScenes, workload: Workload, checkpoint: Path
-) -> None:
-    """Writes this process's share of the pseudo-labels, a folder of weak labels a source."""
-    spec = model_spec(config)
-    network = MinkUNet(spec.network, len(spec.features), len(spec.ontology)).eval()
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "teacher.network.points."
-    network.load_state_dict(
-        {key.removeprefix(prefix): v for key, v in saved.items() if key.startswith(prefix)}
-    )
-    if torch.cuda.is_available():
-        network.cuda()
-    pool = config.wsegpc.pool
-    if config.wsegpc.consistency != "region":
-        pool = replace(pool, regions=0.0)
-    labeller = PseudoLabeller(network, spec, pool)
-    rank, processes = _place()
-    info = {"ontology": spec.ontology.name, "checkpoint": digest([checkpoint])}
-    for number in range(len(workload.sweeps.sources)):
-        mine = np.flatnonzero(workload.sweeps.source == number)[rank::processes].tolist()
-        folder = Path(config.output) / PSEUDO_LABELS / str(number)
-        write_pseudo_labels(
-            folder, scenes, tracked(mine, "pseudo-labels", len(mine)), labeller, info
+def open_run(run: Path) -> TrainConfig:
+    """Reads the configuration of a WSegPC run, which may have moved since it was trained.
+
+    Raises:
+        ConfigError: there is no run, or one of another method.
+    """
+    path = run / CONFIG_FILE
+    if not path.exists():
+        raise ConfigError(f"{run}: no {CONFIG_FILE} there; give the 'output' folder of a training")
+    config = load_config(path)
+    if config.method != "wsegpc":
+        raise ConfigError(
+            f"{run}: its method is '{config.method}'; pseudo-labels come from runs of 'wsegpc'"
         )
+    return replace(config, output=str(run))
+
+
+def newest_checkpoint(config: TrainConfig) -> tuple[Path, bool]:
+    """The checkpoint of the last stage of a run that has one.
+
+    Returns:
+        The file, and whether all stages are finished.
+
+    Raises:
+        ConfigError: no stage has a checkpoint yet.
+    """
+    run = Path(config.output)
+    stages = [(run / name, stage.steps) for name, stage, _ in stages_of(config)]
+    started = [folder for folder, _ in stages if last_checkpoint(folder).exists()]
+    if not started:
+        raise ConfigError(f"{run}: no checkpoint of a stage there yet; train first")
+    return last_checkpoint(started[-1]), is_finished(*stages[-1])
 
 
 def segmenter_config(config: TrainConfig) -> TrainConfig:
-    """The run that learns from the pseudo-labels alone."""
+    """The run that learns from the pseudo-labels, and from 3D labels of sources that have them."""
     output = Path(config.output)
     sources = [
-        replace(
-            source,
-            supervision="labels",
-            teacher=None,
-            tags=None,
-            weak_labels=str(output / PSEUDO_LABELS / str(number)),
-        )
+        source
+        if source.supervision == "labels"
+        else replace(source, pseudo_labels=str(output / PSEUDO_LABELS / str(number)))
         for number, source in enumerate(config.sources)
     ]
     return replace(
-        config,
-        output=str(output / SEGMENTER),
-        method="projected_prior",
-        sources=sources,
-        teacher=None,
+        config, output=str(output / SEGMENTER), method="projected_prior", sources=sources
     )
 
 
-def _place() -> tuple[int, int]:
-    """This process's rank and the number of processes."""
-    distributed = torch.distributed
-    if distributed.is_available() and distributed.is_initialized():
-        return distributed.get_rank(), distributed.get_world_size()
-    return 0, 1
-
-
-def _wait_for_others() -> None:
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
+def exported_run(run: Path) -> Path:
+    """The folder of the run that makes the bundle: of a WSegPC run, its last stage."""
+    path = run / CONFIG_FILE
+    in_stages = path.exists() and load_config(path).method == "wsegpc"
+    return run / SEGMENTER if in_stages else run

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -36,8 +38,10 @@ from wsss_training.config import AugmentConfig, OptimizationConfig, TrainConfig,
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.training_set import AugmentedDraws, ResumingSampler, count_classes
+from wsss_training.files import write_whole
 from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.projected_prior import ProjectedPrior
+from wsss_training.processes import Place, place, torchrun_devices, wait_for_all
 from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
 
 CONFIG_FILE = "config.yaml"
@@ -113,7 +117,8 @@ def train(config: TrainConfig) -> bool:
         return training_loader(config, workload, trainer.world_size, schedule.position(trainer))
 
     averaging = EMAWeightAveraging(decay=settings.ema_decay)
-    return fit(module, loader, held_back_loader(workload), schedule, settings, [averaging])
+    held_back = partial(held_back_loader, workload)
+    return fit(module, loader, held_back, schedule, settings, [averaging])
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ class Schedule:
 def fit(
     module: lightning.LightningModule,
     training: Callable[[lightning.Trainer], DataLoader],
-    held_back: DataLoader,
+    held_back: Callable[[Place], DataLoader],
     schedule: Schedule,
     settings: OptimizationConfig,
     callbacks: list[Callback],
@@ -153,7 +158,7 @@ def fit(
     Args:
         module: losses and network.
         training: loads training batches for a trainer.
-        held_back: loads what the module validates on.
+        held_back: loads a process's share of what the module validates on.
         schedule: of the run or stage.
         settings: precision, clipping, checkpoints.
         callbacks: beside those that keep checkpoints and curves.
@@ -166,7 +171,7 @@ def fit(
     trainer.fit(
         module,
         training(trainer),
-        held_back,
+        held_back(Place(trainer.global_rank, trainer.world_size)),
         ckpt_path=checkpoint if checkpoint.exists() else None,
         weights_only=False,
     )
@@ -183,19 +188,27 @@ def last_checkpoint(output: Path) -> Path:
 def claim(output: Path, config: TrainConfig) -> None:
     """Makes the run's folder, or checks that one that has checkpoints is of the same run.
 
+    The first of several processes does so, and the others look whether they see it.
+
     Raises:
-        ConfigError: it is of another configuration.
+        ConfigError: it is of another configuration, or not one folder for all processes.
     """
     text, path = config_to_yaml(config), output / CONFIG_FILE
-    if any(output.glob("**/last.ckpt")):
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+    if place().is_first:
+        if not any(output.glob("**/last.ckpt")):
+            output.mkdir(parents=True, exist_ok=True)
+            write_whole(path, text.encode("utf-8"))
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
             raise ConfigError(
                 f"{output}: holds a run of another configuration; choose another 'output', or "
                 "remove the folder"
             )
-        return
-    output.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    wait_for_all()
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{path}: is not what the first process wrote; all need the same configuration, and an "
+            "'output' that all machines share"
+        )
 
 
 def training_loader(
@@ -232,6 +245,32 @@ def training_loader(
     )
 
 
+def check_launch() -> None:
+    """Refuses several GPUs without ``torchrun``.
+
+    What is done by all processes between trainings, such as pseudo-labels, knows of each other by
+    it alone: Lightning's own processes would start with the training and end with it.
+
+    Raises:
+        ConfigError: with the command lines for all GPUs and for one.
+    """
+    gpus = torch.cuda.device_count()
+    if gpus > 1 and torchrun_devices() is None:
+        raise ConfigError(
+            f"this machine has {gpus} GPUs, and 'method: wsegpc' shares its work among them by "
+            "torchrun alone: put 'torchrun --standalone --nproc-per-node gpu' in the place of "
+            "'python' before '-m wsss_training train', or choose one with CUDA_VISIBLE_DEVICES=0"
+        )
+
+
+def _devices() -> dict[str, Any]:
+    """The trainer's devices: one for each process of ``torchrun``; without it, what there is."""
+    started = torchrun_devices()
+    if started is None:
+        return {}
+    return {"strategy": "ddp", "devices": started[0], "num_nodes": started[1]}
+
+
 def _trainer(
     schedule: Schedule, settings: OptimizationConfig, callbacks: list[Callback]
 ) -> lightning.Trainer:
@@ -243,6 +282,7 @@ def _trainer(
         enable_version_counter=False,
     )
     return lightning.Trainer(
+        **_devices(),
         max_steps=schedule.steps,
         precision=settings.precision,  # type: ignore[arg-type]
         gradient_clip_val=settings.gradient_clip,

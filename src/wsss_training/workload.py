@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
 
 from wsss_perception.bundle import ModelSpec, NetworkSpec
 from wsss_perception.errors import ConfigError
@@ -29,10 +30,16 @@ from wsss_training.data.sweep_cache import SweepCache
 from wsss_training.data.tagged_dataset import TaggedDataset
 from wsss_training.data.training_set import Voxelizer, choose_held_back, evenly
 from wsss_training.data.weak_labels import has_label
+from wsss_training.processes import Place
 from wsss_training.tags import SceneTags
 from wsss_training.teachers.precomputed import PrecomputedTeacher
 
 HELD_BACK_SWEEPS = 200
+REFERENCES = ("teacher", "pseudo-labels", "labels")
+"""What the labels of held-back sweeps can be, see ``Workload.reference``."""
+_KINDS = {"teacher": " with a teacher", "tags": " with tags alone", "labels": ""}
+"""Supervisions in the order in which held-back sweeps are looked for, and how to call them."""
+_ALONE = Place(0, 1)
 _log = logging.getLogger(__name__)
 
 
@@ -46,6 +53,8 @@ class Workload:
         held_back: indices of those kept from training.
         groups: those to train on, grouped by the share of draws they have.
         voxelizer: makes network input.
+        reference: what the held-back sweeps' labels are: of a ``teacher``; ``pseudo-labels``, made
+            from a teacher or tags; or 3D ``labels``. Scenes with tags alone have none yet.
     """
 
     sweeps: SupervisedSweeps
@@ -53,20 +62,17 @@ class Workload:
     held_back: NDArray[np.int64]
     groups: list[DrawGroup]
     voxelizer: Voxelizer
-
-    @property
-    def reference(self) -> str:
-        """What the held-back sweeps' labels are: of a ``teacher``, or 3D ``labels``."""
-        return "teacher" if self.sweeps.has_teacher[self.held_back].all() else "labels"
+    reference: str
 
 
 def open_workload(config: TrainConfig) -> Workload:
     """Opens the datasets and the teachers of a configuration.
 
     Sweeps are held back from the sources with a teacher, since the confidence must fit the robot's
-    own logs and not, say, a synthetic world that has labels; from all where none has a teacher.
-    Sweeps of weak labels without a labelled point are in neither part, but for WSegPC, which learns
-    from their tags and images, and gives them pseudo-labels.
+    own logs and not, say, a synthetic world that has labels; from those with tags alone where none
+    has a teacher; from all where all have labels. Pseudo-labels change none of that, so that all
+    stages of WSegPC hold back the same. Sweeps of weak labels without a labelled point are in
+    neither part, but for WSegPC, which learns from their tags and images.
 
     Raises:
         WsssError: a dataset, a teacher or an ontology cannot be opened; there are fewer than two
@@ -79,14 +85,13 @@ def open_workload(config: TrainConfig) -> Workload:
             for source in config.sources
         ]
     )
-    if sweeps.has_teacher.any():
-        candidates, kind = np.flatnonzero(sweeps.has_teacher), " with a teacher"
-    else:
-        candidates, kind = np.arange(len(sweeps)), ""
+    supervision = np.array([source.supervision for source in config.sources])[sweeps.source]
+    kind = next((kind for kind in _KINDS if kind in supervision), "labels")
+    candidates = np.flatnonzero(supervision == kind)
     if len(candidates) < 2:
         raise ConfigError(
-            f"sources: {len(candidates)} sweeps{kind}; training needs at least 2, of which one is "
-            "held back"
+            f"sources: {len(candidates)} sweeps{_KINDS[kind]}; training needs at least 2, of which "
+            "one is held back"
         )
     held_back = choose_held_back(candidates, config.held_back, config.seed)
     train = np.setdiff1d(np.arange(len(sweeps)), held_back)
@@ -97,7 +102,16 @@ def open_workload(config: TrainConfig) -> Workload:
                 f"sources[{number}] ({source.dataset}): has a share of the draws, but no sweep to "
                 "train on"
             )
-    return Workload(sweeps, train, held_back, groups, Voxelizer(model_spec(config)))
+    voxelizer = Voxelizer(model_spec(config))
+    return Workload(sweeps, train, held_back, groups, voxelizer, _reference(config, kind))
+
+
+def _reference(config: TrainConfig, kind: str) -> str:
+    """What the labels of sources of a kind of supervision are, see ``Workload``."""
+    made = any(source.pseudo_labels is not None for source in config.sources)
+    if kind == "labels":
+        return "labels"
+    return "teacher" if kind == "teacher" and not made else "pseudo-labels"
 
 
 def open_source(
@@ -114,21 +128,23 @@ def open_source(
         teacher: for a source that names none of its own.
         ontology: the model's.
         cache: folder to keep prepared sweeps in; None keeps none.
-        needs_labels: leave out sweeps for which weak labels have no labelled point.
+        needs_labels: whether labels alone teach: sweeps for which weak labels have no labelled
+            point are left out, and images of weakly labelled ones not opened.
 
     Raises:
         ConfigError: the source has neither teacher nor labels, or labels or tags of other classes;
             or none of its sweeps has a label or none of its scenes a tag, as it says it has.
         WsssError: the dataset, the teacher or an ontology cannot be opened.
     """
-    by_labels = source.supervision == "labels"
+    chosen = source.weak_labels if source.pseudo_labels is None else source.pseudo_labels
+    by_labels = source.supervision == "labels" or source.pseudo_labels is not None
     dataset = open_dataset(
         source.dataset,
         source.root,
         labels=by_labels,
-        images=not by_labels,
+        images=not by_labels or (chosen is not None and not needs_labels),
         tags=source.tags,
-        weak_labels=source.weak_labels,
+        weak_labels=chosen,
         **source.options,
     )
     supervision: Supervision
@@ -143,7 +159,7 @@ def open_source(
     if needs_labels and source.weak_labels is not None:
         indices = _with_label(source, source.weak_labels, dataset, indices)
     if isinstance(dataset, TaggedDataset):
-        _check_tags(source, dataset.tags, [dataset.sample_ids[k] for k in indices], ontology)
+        check_tags(source, dataset.tags, [dataset.sample_ids[k] for k in indices], ontology)
     return SupervisedSource(
         dataset,
         indices,
@@ -184,9 +200,10 @@ def _with_label(
     return kept
 
 
-def _check_tags(
+def check_tags(
     source: SourceConfig, tags: SceneTags, sample_ids: Sequence[str], ontology: Ontology
 ) -> None:
+    """Raises ConfigError for tags of other classes, or of none of a source's scenes."""
     if tags.ontology.classes != ontology.classes:
         raise ConfigError(
             f"{source.tags}: the tags are of '{tags.ontology.name}', the model of "
@@ -236,8 +253,30 @@ def model_spec(config: TrainConfig) -> ModelSpec:
     )
 
 
-def held_back_loader(workload: Workload) -> DataLoader[LabelledPoints]:
-    """Loads held-back sweeps one by one, whole and as they are; at most 200, evenly chosen."""
+def held_back_loader(workload: Workload, here: Place = _ALONE) -> DataLoader[LabelledPoints]:
+    """Loads held-back sweeps one by one, whole and as they are; at most 200, evenly chosen.
+
+    Args:
+        workload: whose sweeps.
+        here: loads this process's share of them. All processes load as many, since networks that
+            are trained together wait for each other: some may end with a sweep without points.
+    """
     chosen = evenly(workload.held_back, HELD_BACK_SWEEPS)
-    subset = Subset(workload.sweeps, chosen.tolist())
-    return DataLoader(subset, batch_size=1, collate_fn=workload.voxelizer)
+    each = -(-len(chosen) // here.processes)
+    shared = _HeldBack(workload.sweeps, here.share(chosen.tolist()), each)
+    return DataLoader(shared, batch_size=1, collate_fn=workload.voxelizer)
+
+
+class _HeldBack(TorchDataset[LabelledPoints]):
+    """Some sweeps, and after them so many without points that there are ``length``."""
+
+    def __init__(self, sweeps: SupervisedSweeps, chosen: Sequence[int], length: int) -> None:
+        self._sweeps, self._chosen, self._length = sweeps, chosen, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, place: int) -> LabelledPoints:
+        if place < len(self._chosen):
+            return self._sweeps[self._chosen[place]]
+        return self._sweeps[0].select(np.zeros(0, dtype=np.int64))

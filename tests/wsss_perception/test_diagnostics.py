@@ -11,7 +11,7 @@ WELL = Snapshot(
     published=50,
     latency=0.08,
     stages={"decode": 0.004, "network": 0.05},
-    missing={"front": 0, "rear": 0},
+    unused={"front": 0, "rear": 0},
     model="/models/a",
     engine="spconv",
 )
@@ -38,7 +38,12 @@ def test_all_is_well_within_the_limits():
         ({"dropped": 11}, Level.WARN, r"22% of the clouds.*max_drop_share 0\.2"),
         ({"lost": 13}, Level.WARN, r"21% of the clouds"),
         ({"failed": 2, "published": 48}, Level.WARN, "2 of 50 clouds failed"),
-        ({"missing": {"front": 26, "rear": 0}}, Level.WARN, "'front' for 26 of 50 clouds"),
+        ({"unused": {"front": 26}}, Level.WARN, "camera 'front' not used for 26 of 50 clouds$"),
+        ({"unused": {"fixed_frame": 50}}, Level.WARN, "fixed_frame has no effect for 50 of 50"),
+        (
+            {"unused": {"front": 26}, "reasons": {"front": "no message on /front/camera_info"}},
+            *(Level.WARN, "26 of 50 clouds: no message on /front/camera_info$"),
+        ),
         ({"published": 0, "latency": None}, Level.ERROR, "no cloud came out.*50 arrived"),
         ({"published": 0, "received": 0, "lost": 9}, Level.ERROR, "no cloud came out.*9 arrived"),
         ({"published": 0, "failed": 50, "last_failure": "no x"}, Level.ERROR, "50 of 50.*: no x"),
@@ -54,22 +59,62 @@ def test_what_is_wrong_is_told_with_its_level(values, level, message):
     "values",
     [
         {"published": 1, "latency": 60.0, "dropped": 20},
-        {"missing": {"front": 25, "rear": 0}},
-        {"published": 0, "latency": None},
+        {"unused": {"front": 25, "rear": 0}},
+        {"published": 0, "received": 1, "in_work": 0.2},
     ],
 )
 def test_without_limits_slowness_is_no_fault(values):
     assert assess(change(**values), Limits()).level is Level.OK
 
 
-def test_nothing_is_due_yet_in_a_short_span():
-    short = Snapshot(elapsed=0.1, received=1)
-    assert assess(short, Limits(min_rate=8.0)).level is Level.WARN
-    assert assess(short, Limits(min_rate=20.0)).level is Level.ERROR
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"published": 0, "in_work": 12.0}, r"50 arrived; one is in work for 12\.0 s"),
+        ({"published": 0, "received": 0, "in_work": 12.0}, "0 arrived; one is in work"),
+        ({"published": 0, "dropped": 49}, r"no cloud came out in 5\.0 s, 50 arrived$"),
+    ],
+)
+def test_a_node_that_is_stuck_is_an_error_without_limits(values, message):
+    assessment = assess(change(**values), Limits())
+    assert assessment.level is Level.ERROR
+    assert re.search(message, assessment.message)
+
+
+def test_a_node_that_takes_clouds_again_is_slow_and_not_stuck():
+    again = change(published=0, received=5, in_work=0.2)
+    assert assess(again, STRICT).message == "0.0 clouds/s, below min_rate 8"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"received": 0},
+        {"received": 3, "published": 1, "unused": {"front": 1}},
+        {"received": 3, "in_work": 5.0, "latency": 0.05},
+    ],
+)
+def test_rates_and_cameras_are_not_judged_at_the_start(values):
+    start = Snapshot(elapsed=1.0, starting=True, **values)
+    assessment = assess(start, STRICT)
+    assert (assessment.level, assessment.message) == (Level.OK, "starting")
+
+
+@pytest.mark.parametrize(
+    ("values", "level"),
+    [
+        ({"failed": 3}, Level.ERROR),
+        ({"published": 3, "latency": 0.5}, Level.WARN),
+        ({"published": 1, "dropped": 2}, Level.WARN),
+    ],
+)
+def test_what_goes_wrong_at_the_start_is_told(values, level):
+    start = Snapshot(elapsed=1.0, received=3, starting=True, **values)
+    assert assess(start, STRICT).level is level
 
 
 def test_no_cloud_at_all_is_one_warning():
-    silent = Snapshot(elapsed=5.0, missing={"front": 0})
+    silent = Snapshot(elapsed=5.0, unused={"front": 0})
     assert assess(silent, STRICT).message == "no cloud arrived in 5.0 s"
 
 

@@ -107,3 +107,13 @@ def test_images_of_any_memory_order_give_the_same_picture():
     for image in (np.asfortranarray(pixels), pixels[::-1, :, ::-1].copy()[::-1, :, ::-1]):
         np.testing.assert_array_equal(draw(replace(view, image=image), xyz, [0, 1]), expected)
     assert expected.flags.c_contiguous
+
+
+def test_points_known_to_be_visible_are_not_looked_for_again():
+    view = make_view()
+    xyz = make_points([10, 0, 0], [10, -4, 2])
+    index, uv = visible_points(xyz, view.camera, OPTICAL)
+    labels = np.array([0, 1], np.uint8)
+    known = overlay_points(view, xyz, labels, PALETTE, (index, uv))
+    np.testing.assert_array_equal(known, draw(view, xyz, labels))
+    assert not drawn(overlay_points(view, xyz, labels, PALETTE, (index[:0], uv[:0]))).any()

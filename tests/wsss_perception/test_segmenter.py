@@ -113,6 +113,7 @@ def test_timing_covers_the_stages():
     assert timing.voxelize > 0
     assert timing.network > 0
     assert timing.scatter > 0
+    assert timing.seen < timing.scatter  # no cameras
 
 
 def test_classify_divides_by_temperature():

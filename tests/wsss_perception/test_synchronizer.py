@@ -182,3 +182,36 @@ def test_bad_settings_are_refused(options):
 def test_unknown_camera_is_named():
     with pytest.raises(ValueError, match=r"'rear'.*'left', 'right'"):
         make()[0].add_image("rear", 0, "image")
+
+
+def test_images_that_come_after_a_cloud_was_taken_are_known_then():
+    synchronizer, clock = make(wait=0)
+    add_images(synchronizer, clock, "left", 960 * MS)
+    synchronizer.add_cloud(1000 * MS, "cloud")
+    frame = synchronizer.take()
+    add_images(synchronizer, clock, "left", 1010 * MS, *range(1100 * MS, 3000 * MS, PERIOD))
+    add_images(synchronizer, clock, "right", 2990 * MS, 1030 * MS)
+    assert frame.images == {"left": (960 * MS, "left960")}
+    expected = {"left": (1010 * MS, "left1010"), "right": (1030 * MS, "right1030")}
+    assert synchronizer.latest_images() == expected
+    synchronizer.add_cloud(5000 * MS, "next")
+    synchronizer.take()
+    assert synchronizer.latest_images() == {}
+
+
+def test_only_live_cameras_whose_next_image_may_be_nearer_may_improve():
+    synchronizer, clock = make(wait=0)
+    add_images(synchronizer, clock, "left", 900 * MS)
+    clock.now = 1000 * MS
+    synchronizer.add_cloud(1000 * MS, "cloud")
+    synchronizer.take()
+    assert synchronizer.may_improve(["left", "right"])
+    assert not synchronizer.may_improve(["right"])  # never came
+    assert not synchronizer.may_improve([])
+    add_images(synchronizer, clock, "left", 1005 * MS)
+    assert not synchronizer.may_improve(["left"])
+    synchronizer.add_cloud(1100 * MS, "cloud")
+    synchronizer.take()
+    assert synchronizer.may_improve(["left"])
+    clock.now += 10_000 * MS
+    assert not synchronizer.may_improve(["left"])  # died

@@ -117,3 +117,13 @@ def test_interpolate_turns_at_constant_rate():
 def test_check_rigid_refuses_and_names_it(matrix):
     with pytest.raises(GeometryError, match="lidar to camera"):
         check_rigid(matrix, "lidar to camera")
+
+
+def test_transform_points_is_the_same_for_many_points_at_once():
+    transform = make_transform(np.diag([-1.0, -1, 1]), [1, 2, 3])
+    points = np.random.default_rng(0).normal(size=(150_001, 3))
+    moved = transform_points(transform, points)
+    np.testing.assert_array_equal(moved[:50_000], transform_points(transform, points[:50_000]))
+    np.testing.assert_array_equal(moved[-7:], transform_points(transform, points[-7:]))
+    assert moved.flags.c_contiguous
+    assert moved.shape == points.shape

@@ -1,6 +1,14 @@
 import numpy as np
+import pytest
 
-from wsss_perception.geometry import Camera, agrees_with_depth, occluded, visible_points
+from wsss_perception.geometry import (
+    Camera,
+    agrees_with_depth,
+    make_transform,
+    matrix_from_quaternion,
+    occluded,
+    visible_points,
+)
 
 CAMERA = Camera(640, 480, np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]]))
 
@@ -91,3 +99,35 @@ def test_visible_points_of_a_fisheye_beyond_90_degrees_hide_what_is_behind_them(
     near, far = 3 * direction, 9 * direction[[480]]
     index, _ = visible_points(np.vstack([far, near]), fisheye, np.eye(4))
     np.testing.assert_array_equal(index, np.arange(1, len(near) + 1))
+
+
+@pytest.mark.parametrize("distortion", [(), (-0.3, 0.1, 0.001, 0.001)])
+@pytest.mark.parametrize("min_depth", [None, 0.1])
+def test_points_behind_the_camera_are_left_out_early_and_change_nothing(distortion, min_depth):
+    rng = np.random.default_rng(0)
+    xyz = rng.normal(0, 20, (150_000, 3)).astype(np.float32)
+    xyz[:5] = [[np.nan, 0, 5], [np.inf, 0, 1], [0, 0, 1e30], [1e30, 1e30, 1e30], [0, 0, -np.inf]]
+    camera = Camera(640, 480, CAMERA.matrix, "plumb_bob", distortion)
+    T_camera_lidar = make_transform(matrix_from_quaternion([0.1, 0.5, -0.2, 0.8]), [0.1, -0.2, 0.3])
+    index, uv = visible_points(xyz, camera, T_camera_lidar, min_depth)
+    with np.errstate(invalid="ignore", over="ignore"):
+        points = T_camera_lidar[:3, :3] @ xyz.T.astype(np.float64) + T_camera_lidar[:3, 3:]
+    all_uv, inside = camera.project(points.T, 1.0 if min_depth is None else min_depth)
+    on_image = np.flatnonzero(inside)
+    seen = ~occluded(all_uv[on_image], points[2, on_image])
+    np.testing.assert_array_equal(index, on_image[seen])
+    np.testing.assert_allclose(uv, all_uv[on_image][seen], atol=1e-9)
+
+
+def test_points_behind_the_camera_are_not_projected(monkeypatch):
+    projected = []
+    project = Camera.project
+
+    def count(self, xyz, *options):
+        projected.append(len(xyz))
+        return project(self, xyz, *options)
+
+    monkeypatch.setattr(Camera, "project", count)
+    xyz = np.random.default_rng(0).normal(0, 20, (1000, 3)).astype(np.float32)
+    visible_points(xyz, CAMERA, np.eye(4))
+    assert projected == [np.count_nonzero(xyz[:, 2] > 1.0 - 0.01)]

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from wsegpc_runs import SHORT
 
 from wsss_perception.bundle import Bundle
+from wsss_perception.cli import main
+from wsss_training.__main__ import COMMANDS
 from wsss_training.config import load_config
 from wsss_training.export import export_bundle
 from wsss_training.training import train
@@ -126,3 +129,12 @@ def trained(mini_log: MiniLog, tmp_path_factory: pytest.TempPathFactory) -> tupl
     output = tmp_path_factory.mktemp("trained") / "run"
     train(load_config(mini_log.config, [f"output={output}"]))
     return output, export_bundle(output, output / "bundle")
+
+
+@pytest.fixture(scope="session")
+def in_stages(mini_log: MiniLog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a whole WSegPC run on the mini log, of a few steps."""
+    output = tmp_path_factory.mktemp("in_stages") / "run"
+    words = ["train", str(mini_log.config), f"output={output}", *SHORT]
+    assert main("wsss_training", COMMANDS, words) == 0
+    return output

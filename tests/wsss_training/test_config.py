@@ -51,6 +51,10 @@ def test_load_config_names_what_does_not_fit(mini_log, override, message):
     [
         ([{"supervision": "images"}], r"sources\[0\] \(a\): supervision 'images'; known are teach"),
         ([{}, {"supervision": "labels", "teacher": True}], r"sources\[1\] \(a\): has a teacher"),
+        (
+            [{"supervision": "labels", "pseudo_labels": "p"}],
+            r"sources\[0\] \(a\): has pseudo_labels",
+        ),
         ([{"weak_labels": "few"}], r"sources\[0\] \(a\): has weak_labels, which need supervision"),
         ([{"share": 0.0}, {}], r"sources\[0\] \(a\): share 0.0"),
         ([{}, {"share": 1.5}], r"sources\[1\] \(a\): share 1.5"),
@@ -88,6 +92,27 @@ def test_load_config_wants_a_teacher_only_where_a_source_needs_one(mini_log, tmp
     path.write_text(yaml.safe_dump(data))
     with pytest.raises(ConfigError, match=r"sources\[1\] \(c\): .* needs a teacher"):
         load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sources.0.supervision=labels"], "all have supervision 'labels'; use 'method: projected"),
+        (["sources.0.pseudo_labels=folder"], r"sources\[0\]: has pseudo_labels, which .* makes"),
+    ],
+)
+def test_load_config_refuses_sources_that_pseudo_labels_cannot_be_made_for(
+    mini_log, words, message
+):
+    with pytest.raises(ConfigError, match=message):
+        load_config(mini_log.config, ["method=wsegpc", *words])
+
+
+def test_load_config_takes_tags_without_wsegpc_only_where_it_made_labels_of_them(mini_log):
+    words = ["sources.0.supervision=tags", "sources.0.tags=tags.yaml"]
+    with pytest.raises(ConfigError, match=r"sources\[0\]: supervision 'tags' needs"):
+        load_config(mini_log.config, words)
+    assert load_config(mini_log.config, [*words, "sources.0.pseudo_labels=folder"])
 
 
 def test_load_config_reads_tags_and_weak_labels_of_a_source(mini_log):

@@ -15,9 +15,11 @@ import yaml
 from safetensors.torch import load_file
 
 from wsss_perception.bundle import read_bundle
+from wsss_perception.cli import main
 from wsss_perception.engines import load_engine
 from wsss_perception.errors import ConfigError, DatasetError
 from wsss_perception.segmenter import Segmenter
+from wsss_training.__main__ import COMMANDS
 from wsss_training.config import SourceConfig, load_config
 from wsss_training.data import open_dataset
 from wsss_training.evaluate import evaluate
@@ -42,8 +44,38 @@ def test_bundle_of_a_run_describes_input_calibration_and_origin(mini_log, traine
     assert spec.input_statistics["intensity"]["p99"] == pytest.approx(0.6)
     assert spec.input_statistics["z"]["p01"] == pytest.approx(-1.7)
     assert 0.05 < spec.temperature < 20
+    assert spec.provenance["method"] == "projected_prior"
     assert spec.provenance["steps"] == 40
     assert spec.provenance["held_back_agreement_with_teacher"] > 0.8
+
+
+def test_bundle_tells_how_many_voxels_its_sweeps_have_at_each_resolution(mini_log, trained):
+    spec = read_bundle(trained[1].folder).spec
+    workload = open_workload(load_config(mini_log.config))
+    low, high = np.array(spec.point_range).reshape(2, 3)
+    for level in range(5):
+        counts = []
+        for index in workload.train.tolist():
+            xyz = workload.sweeps[index].cloud.xyz
+            xyz = xyz[((xyz >= low) & (xyz < high)).all(axis=1)]
+            cells = np.floor(xyz / (spec.voxel_size * 2**level))
+            counts.append(len(np.unique(cells, axis=0)))
+        found = spec.input_statistics[f"voxels{level}"]
+        assert found["p50"] == pytest.approx(np.median(counts), abs=1)
+        assert found["p01"] <= found["p50"] <= found["p99"] <= max(counts)
+
+
+def test_bundle_of_a_run_in_stages_names_the_method_that_made_its_labels(in_stages, tmp_path):
+    assert main("wsss_training", COMMANDS, ["export", str(in_stages), str(tmp_path / "b")]) == 0
+    provenance = read_bundle(tmp_path / "b").spec.provenance
+    assert provenance == read_bundle(in_stages / "bundle").spec.provenance
+    assert provenance["method"] == "wsegpc"
+    assert provenance["wsegpc"]["pool"] == {"prior": 0.0, "network": 1.0, "regions": 1.0}
+    (source,) = provenance["sources"]
+    assert (source["supervision"], source["learned_from"]) == ("teacher", "pseudo-labels")
+    assert provenance["teacher"]["folder"] == "teacher"
+    agreements = [key for key in provenance if key.startswith("held_back_agreement")]
+    assert agreements == ["held_back_agreement_with_pseudo-labels"]
 
 
 def test_workload_does_not_open_label_files(mini_log, tmp_path):

@@ -17,8 +17,11 @@ from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.sparse_labels import draw_per_class, draw_share
 from wsss_training.data.training_set import AugmentedDraws, choose_held_back, count_classes
 from wsss_training.data.weak_labels import write_weak_labels
+from wsss_training.processes import Place
+from wsss_training.pseudo_labels import claim_folder
+from wsss_training.stages import PSEUDO_LABELS, segmenter_config
 from wsss_training.training import build_augmentation
-from wsss_training.workload import open_workload
+from wsss_training.workload import Workload, held_back_loader, open_workload
 
 
 @pytest.fixture
@@ -119,6 +122,58 @@ def test_sweeps_with_labels_are_held_back_where_none_has_a_teacher(config):
     assert workload.reference == "labels"
 
 
+def last_stage(config: TrainConfig, folder: Path) -> Workload:
+    """The workload of the segmenter that learns from a configuration's pseudo-labels."""
+    config.output = str(folder)
+    for number in range(len(config.sources)):
+        claim_folder(folder / PSEUDO_LABELS / str(number), {"ontology": "semantic_kitti"})
+    return open_workload(segmenter_config(config))
+
+
+@pytest.mark.parametrize("kinds", ["lt", "ltg", "lg", "wg", "g"])
+def test_all_stages_hold_back_the_same_sweeps(mini_log, weak, tmp_path, kinds):
+    folder, config = weak.sources[0].weak_labels, load_config(mini_log.config)
+    root = config.sources[0].root
+    made = {
+        "l": SourceConfig("semantic_kitti", root, supervision="labels"),
+        "w": SourceConfig("semantic_kitti", root, supervision="labels", weak_labels=folder),
+        "t": SourceConfig("semantic_kitti", root, 2),
+        "g": SourceConfig("semantic_kitti", root, supervision="tags"),
+    }
+    config.sources = [made[kind] for kind in kinds]
+    config.method, config.held_back = "wsegpc", 0.4
+    first, last = open_workload(config), last_stage(config, tmp_path / "run")
+
+    def names(workload: Workload) -> list[tuple[int, str]]:
+        sources = workload.sweeps.sources
+        listed = [
+            (number, source.dataset.sample_ids[index])
+            for number, source in enumerate(sources)
+            for index in source.indices
+        ]
+        return [listed[index] for index in workload.held_back]
+
+    assert names(first) == names(last)
+    unlabelled = {kinds.index(kind) for kind in kinds if kind in "tg"}
+    assert {number for number, _ in names(last)} <= unlabelled
+    assert first.reference == ("teacher" if "t" in kinds else "pseudo-labels")
+    assert last.reference == "pseudo-labels"
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_processes_share_the_held_back_sweeps_and_load_as_many(config, processes):
+    config.held_back = 0.5
+    workload = open_workload(config)
+    expected = [batch.labels for batch in held_back_loader(workload)]
+    assert len(expected) == 3
+    loaders = [held_back_loader(workload, Place(rank, processes)) for rank in range(processes)]
+    batches = [list(loader) for loader in loaders]
+    assert {len(mine) for mine in batches} == {-(-3 // processes)}
+    assert all(batch.features.shape[1] == 2 for mine in batches for batch in mine)
+    sizes = sorted(len(batch.labels) for mine in batches for batch in mine if len(batch.coords))
+    assert sizes == sorted(map(len, expected))
+
+
 @pytest.mark.parametrize("seed", [0, 3])
 def test_held_back_sweeps_follow_from_the_seed_as_ever(config, seed):
     config.seed, config.held_back = seed, 0.4
@@ -213,8 +268,12 @@ def test_a_source_of_which_no_sweep_taken_has_a_weak_label_is_refused(weak):
 
 
 def test_sweeps_without_a_weak_label_stay_where_tags_and_images_teach(weak):
+    (source,) = open_workload(weak).sweeps.sources
+    assert not source.dataset[0].images
     weak.method = "wsegpc"
-    assert len(open_workload(weak).sweeps) == 6
+    (source,) = open_workload(weak).sweeps.sources
+    assert len(source.indices) == 6
+    assert source.dataset[0].images, "no image guides the points of weakly labelled sweeps"
 
 
 def test_pseudo_labels_which_list_no_sweeps_supervise_all(weak):

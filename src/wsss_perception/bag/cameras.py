@@ -13,7 +13,7 @@ from rosbags.interfaces import Connection
 from wsss_perception.bag.reader import Bag
 from wsss_perception.bag.transforms import BagTransforms
 from wsss_perception.calibration import CameraCalibration, read_calibration
-from wsss_perception.camera_topics import camera_namespace, is_named, is_rectified
+from wsss_perception.camera_topics import camera_namespace, is_rectified, match_names
 from wsss_perception.errors import GeometryError, MessageError
 from wsss_perception.frame import PointCloud, View
 from wsss_perception.geometry import Camera, Matrix
@@ -117,11 +117,12 @@ class BagCameras:
         given = {} if calibration is None else read_calibration(calibration)
         topics = list(_image_topics(bag).values())
         times = self._image_times([images.topic for images in topics])
-        found = [self._open(images, given, times[images.topic]) for images in topics]
+        names = match_names([camera_namespace(each.topic).lstrip("/") for each in topics], given)
+        placed = {camera: given[name] for camera, name in names.items()}
+        found = [self._open(images, placed, times[images.topic]) for images in topics]
         self._cameras = [camera for camera in found if camera is not None]
-        names = {camera.name for camera in self._cameras}
         for name in given:
-            if not any(is_named(camera, name) for camera in names):
+            if name not in names.values():
                 self._warn(name, "the calibration file names it, but the bag has no images of it")
         self._transforms = transforms
         if transforms is None and self._cameras:
@@ -155,11 +156,11 @@ class BagCameras:
     def _open(
         self,
         images: Connection,
-        given: dict[str, CameraCalibration],
+        placed: dict[str, CameraCalibration],
         times: NDArray[np.int64],
     ) -> _Camera | None:
         name = camera_namespace(images.topic).lstrip("/")
-        match = next((entry for key, entry in given.items() if is_named(name, key)), None)
+        match = placed.get(name)
         if match is not None:
             place = match.T_camera_lidar
             return _Camera(name, images.topic, match.camera, "", np.eye(4), place, times)

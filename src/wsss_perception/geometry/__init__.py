@@ -12,12 +12,13 @@ from wsss_perception.geometry.transforms import (
     quaternion_from_matrix,
     transform_points,
 )
-from wsss_perception.geometry.visibility import agrees_with_depth, occluded, visible_points
+from wsss_perception.geometry.visibility import Visible, agrees_with_depth, occluded, visible_points
 
 __all__ = [
     "Camera",
     "Matrix",
     "TransformTree",
+    "Visible",
     "agrees_with_depth",
     "check_rigid",
     "interpolate",

@@ -28,12 +28,12 @@ WINDOW = 5.0
 
 @dataclass(frozen=True)
 class _Published:
-    """A published cloud: when, seconds since its arrival, of each stage, cameras it lacks."""
+    """A published cloud: when, seconds since its arrival, of each stage, cameras not used."""
 
     time: float
     latency: float
     stages: Mapping[str, float]
-    missing: tuple[str, ...]
+    unused: Mapping[str, str]
 
 
 @dataclass
@@ -49,38 +49,63 @@ class Monitor:
     clock: Clock = time.monotonic
     _published: deque[_Published] = field(default_factory=deque)
     _counted: deque[tuple[float, Counters]] = field(default_factory=deque)
-    _started: float | None = None
+    _settled: float = 0.0  # from when on the rates say something
+    _is_first: bool = True
+    _in_work: tuple[float, float] | None = None
     _failure: tuple[float, str] = (float("-inf"), "")
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._counted.append((self.clock(), replace(self.counters)))
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets all: the node has just become active."""
+        with self._lock:
+            now = self.clock()
+            self._published.clear()
+            self._counted.clear()
+            self._counted.append((now, replace(self.counters)))
+            self._settled, self._is_first = now + WINDOW, True
+            self._in_work, self._failure = None, (now, "")
 
     def start(self, arrival: float) -> None:
         """Notes that a cloud is in work, and when it arrived."""
         with self._lock:
-            self._started = arrival
+            now = self.clock()
+            self._in_work = arrival, now
+            if self._is_first:
+                self._settled, self._is_first = now + WINDOW, False
 
-    def publish(self, arrival: float, stages: Mapping[str, float], missing: Iterable[str]) -> None:
+    def publish(
+        self, arrival: float, stages: Mapping[str, float], unused: Mapping[str, str]
+    ) -> None:
         """Notes that a cloud was published.
 
         Args:
             arrival: when it arrived.
             stages: seconds spent in each stage.
-            missing: cameras that it has no view of.
+            unused: why, for each camera that was not used for it, and for ``fixed_frame`` and
+                ``motion_compensation`` where they are set and were not used.
         """
         with self._lock:
-            now, self._started = self.clock(), None
-            self._published.append(_Published(now, now - arrival, dict(stages), tuple(missing)))
+            now, self._in_work = self.clock(), None
+            self._published.append(_Published(now, now - arrival, dict(stages), dict(unused)))
+
+    def add(self, stages: Mapping[str, float]) -> None:
+        """Adds seconds that the cloud published last spent in stages after that."""
+        with self._lock:
+            if self._published:
+                last = self._published[-1]
+                self._published[-1] = replace(last, stages={**last.stages, **stages})
 
     def fail(self, reason: str) -> None:
         """Notes that a cloud failed."""
         with self._lock:
-            self._started = None
+            self._in_work = None
             self._failure = self.clock(), reason
 
     def snapshot(self, cameras: Iterable[str], model: str, engine: str, active: bool) -> Snapshot:
-        """Sums up the last WINDOW seconds; call it in equal periods.
+        """Sums up the last WINDOW seconds, or those since ``restart``; call it in equal periods.
 
         Args:
             cameras: their names.
@@ -96,12 +121,13 @@ class Monitor:
             begin, before = self._counted[0]
             while self._published and self._published[0].time < begin:
                 self._published.popleft()
-            clouds, started, failure = list(self._published), self._started, self._failure
+            clouds, in_work, failure = list(self._published), self._in_work, self._failure
+            is_starting = now < self._settled
         latencies = [cloud.latency for cloud in clouds]
-        if started is not None:
-            latencies.append(now - started)
-        missing = Counter(dict.fromkeys(cameras, 0))
-        missing.update(camera for cloud in clouds for camera in cloud.missing)
+        if in_work is not None:
+            latencies.append(now - in_work[0])
+        unused = Counter(dict.fromkeys(cameras, 0))
+        unused.update(camera for cloud in clouds for camera in cloud.unused)
         return Snapshot(
             elapsed=now - begin,
             received=counters.received - before.received,
@@ -111,11 +137,14 @@ class Monitor:
             lost=counters.lost - before.lost,
             latency=max(latencies, default=None),
             stages=_mean_stages(clouds),
-            missing=missing,
+            in_work=None if in_work is None else now - in_work[1],
+            unused=unused,
+            reasons={camera: why for cloud in clouds for camera, why in cloud.unused.items()},
             last_failure=failure[1] if failure[0] >= begin else "",
             model=model,
             engine=engine,
             active=active,
+            starting=is_starting,
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Protocol
 
+import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -25,6 +26,7 @@ WAIT_TIME = 0.05
 
 _RETRY_PERIOD = 1.0  # seconds between two waits in vain
 _POLL_PERIOD = 0.005  # seconds
+_SAME_JUMP = 1.0  # seconds within which the clock shows a jump after the clouds did
 _TF_DEPTH = 100  # messages that may wait, as tf2_ros has it
 
 
@@ -171,6 +173,7 @@ class Extrinsics:
         fixed_frame: a frame that does not move; empty for none.
         clock: seconds that only grow.
         sleep: waits for some seconds.
+        on_unfixed: told why a motion is not accounted for although there is a fixed frame.
     """
 
     def __init__(
@@ -179,22 +182,29 @@ class Extrinsics:
         fixed_frame: str,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        on_unfixed: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._transforms = transforms
         self._fixed = fixed_frame.lstrip("/")
         self._clock = clock
         self._sleep = sleep
+        self._on_unfixed = on_unfixed
         self._in_vain = -_RETRY_PERIOD + clock()
 
-    def wait_for(self, frame: str, stamp: int) -> bool:
-        """Waits up to WAIT_TIME until a frame's pose is known at a stamp; returns whether it is.
+    def wait_for(self, frame: str, stamp: int, since: float | None = None) -> bool:
+        """Waits until a frame's pose is known at a stamp; returns whether it is.
 
         After a wait in vain it does not wait again for a second, so that a localisation that has
         ended does not slow down the clouds.
+
+        Args:
+            frame: its name.
+            stamp: nanoseconds.
+            since: clock time from which on it waits up to WAIT_TIME; now by default.
         """
         if not self._fixed:
             return False
-        deadline = self._clock() + WAIT_TIME
+        deadline = (self._clock() if since is None else since) + WAIT_TIME
         is_patient = self._clock() - self._in_vain >= _RETRY_PERIOD
         while True:
             try:
@@ -233,6 +243,52 @@ class Extrinsics:
                 return self._transforms.lookup(
                     target, target_stamp, source, source_stamp, self._fixed
                 )
-            except GeometryError:  # the fixed frame is not known at both; the sensors may be
-                pass
+            except GeometryError as error:  # not known at both stamps; the sensors may be
+                self._on_unfixed(str(error))
         return self._transforms.lookup(target, source_stamp, source, source_stamp, source)
+
+    def motion(self, frame: str, target_stamp: int, source_stamp: int) -> Matrix:
+        """Maps a frame at a stamp into itself at another; the identity where it is not known."""
+        if not self._fixed:
+            return np.eye(4)
+        frame = frame.lstrip("/")
+        try:
+            return self._transforms.lookup(frame, target_stamp, frame, source_stamp, self._fixed)
+        except GeometryError as error:
+            self._on_unfixed(str(error))
+            return np.eye(4)
+
+
+class Jumps:
+    """Tells once of a jump of time backwards that both the clock and the clouds show.
+
+    What came between the two is of the new time already, and must stay.
+
+    Args:
+        forget: lets go of what is of the time before.
+        clock: seconds that only grow.
+    """
+
+    def __init__(
+        self, forget: Callable[[], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._forget = forget
+        self._clock = clock
+        self._clock_is_ahead = False  # the clock jumped, and no cloud came since
+        self._clouds_jumped = -_SAME_JUMP + clock()
+
+    def note_clock(self) -> None:
+        """The clock went backwards."""
+        if self._clock() - self._clouds_jumped >= _SAME_JUMP:
+            self._clock_is_ahead = True
+            self._forget()
+
+    def note_clouds(self) -> None:
+        """The stamps of the clouds went backwards."""
+        if not self._clock_is_ahead:
+            self._clouds_jumped = self._clock()
+            self._forget()
+
+    def note_cloud(self) -> None:
+        """A cloud came; after ``note_clouds`` for the first one of another time."""
+        self._clock_is_ahead = False

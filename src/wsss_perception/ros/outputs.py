@@ -1,6 +1,6 @@
 """What the node publishes: only what somebody listens to is computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from sensor_msgs.msg import Image, PointCloud2
 from wsss_perception.frame import View
 from wsss_perception.legend import draw_legend
 from wsss_perception.messages import image, label_info
-from wsss_perception.messages.common import stamp_to_ns
 from wsss_perception.ontology import Ontology, ground_classes
 from wsss_perception.outputs import class_mask, select_points
 from wsss_perception.overlay import overlay_points
@@ -88,7 +87,7 @@ class Outputs:
     @property
     def overlaid(self) -> list[str]:
         """Names of the cameras whose overlay somebody listens to."""
-        return [name for name, publisher in self._overlays.items() if _is_heard(publisher)]
+        return [name for name in self._overlays if self.is_overlaid(name)]
 
     def announce(self, ontology: Ontology) -> None:
         """Publishes what describes the labels, for present and later subscribers."""
@@ -105,15 +104,12 @@ class Outputs:
         """Publishes a semantic cloud."""
         self._semantic.publish(message)
 
-    def publish_parts(
-        self, result: Result, ontology: Ontology, images: Mapping[str, tuple[int, Any]]
-    ) -> None:
-        """Publishes what is made of a semantic cloud and somebody listens to.
+    def publish_parts(self, result: Result, ontology: Ontology) -> None:
+        """Publishes the parts of a semantic cloud that somebody listens to.
 
         Args:
             result: the cloud.
             ontology: its classes.
-            images: stamp and message of the cameras' images.
 
         Raises:
             OntologyError: there is no class that a parameter names.
@@ -128,9 +124,28 @@ class Outputs:
             names = selection.ground or ground_classes(ontology)
             part = select_points(result.message, class_mask(labels, ontology, names))
             self._ground.publish(part)
-        for view in result.frame.views:
-            if view.image.size and _is_heard(self._overlays[view.name]):
-                self._publish_overlay(view, result, ontology, images[view.name][1])
+
+    def is_overlaid(self, camera: str) -> bool:
+        """Whether somebody listens to a camera's overlay."""
+        return _is_heard(self._overlays[camera])
+
+    def publish_overlay(
+        self, view: View, frame_id: str, result: Result, ontology: Ontology
+    ) -> None:
+        """Publishes an image with the labels of the points on it.
+
+        Args:
+            view: the image and where its camera was.
+            frame_id: of the image.
+            result: the cloud.
+            ontology: its classes.
+        """
+        xyz, labels = result.frame.cloud.xyz, result.semantic.labels
+        visible = result.visible_in(view)
+        picture = overlay_points(view, xyz, labels, ontology.palette(), visible)
+        self._overlays[view.name].publish(
+            image.encode_rgb8(picture, view.stamp, frame_id, MESSAGE_TYPES)
+        )
 
     def close(self) -> None:
         """Ends the topics."""
@@ -144,14 +159,6 @@ class Outputs:
             *others,
         ):
             self._node.destroy_publisher(publisher)
-
-    def _publish_overlay(self, view: View, result: Result, ontology: Ontology, source: Any) -> None:
-        xyz, labels = result.frame.cloud.xyz, result.semantic.labels
-        picture = overlay_points(view, xyz, labels, ontology.palette())
-        header = source.header
-        self._overlays[view.name].publish(
-            image.encode_rgb8(picture, stamp_to_ns(header.stamp), header.frame_id, MESSAGE_TYPES)
-        )
 
 
 def _is_heard(publisher: Publisher) -> bool:

@@ -39,7 +39,12 @@ PARAMETERS = (
         "when the service ~/load_model is called",
         read_only=False,
     ),
-    Parameter("engine", "spconv", "inference engine: spconv"),
+    Parameter(
+        "engine",
+        "auto",
+        "inference engine; auto takes the first that works here of tensorrt, spconv, onnxruntime",
+        choices=("auto", "tensorrt", "spconv", "onnxruntime"),
+    ),
     Parameter("device", "auto", "cpu, cuda, cuda:<n>, or auto: CUDA where there is one"),
     Parameter(
         "autostart",
@@ -66,7 +71,8 @@ PARAMETERS = (
     Parameter(
         "fixed_frame",
         "",
-        "TF frame that does not move, such as odom: accounts for motion between cloud and image",
+        "TF frame that does not move, such as odom: accounts for motion between cloud and image, "
+        "with a calibration file too",
     ),
     Parameter(
         "motion_compensation",
@@ -83,7 +89,8 @@ PARAMETERS = (
     Parameter(
         "camera_wait",
         0.05,
-        "longest a cloud waits for images, seconds; only where the model takes images",
+        "longest a cloud waits for images, seconds, only where the model takes images; and "
+        "longest an overlay waits for a nearer image once its cloud is published",
         limits=(0.0, 10.0),
     ),
     Parameter(
@@ -100,7 +107,13 @@ PARAMETERS = (
         limits=(1e-6, 1e3),
         read_only=False,
     ),
-    Parameter("filter_classes", (), "classes that filtered_points is about", read_only=False),
+    Parameter(
+        "filter_classes",
+        (),
+        "classes that filtered_points is about; if empty it has no points, or with filter_keeps "
+        "false all",
+        read_only=False,
+    ),
     Parameter(
         "filter_keeps",
         True,

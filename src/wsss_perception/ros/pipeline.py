@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.frame import Frame, PointCloud, SemanticCloud, View
+from wsss_perception.geometry import Visible
 from wsss_perception.messages.point_cloud2 import decode, encode_semantic
 from wsss_perception.ros.input_check import InputCheck
-from wsss_perception.segmenter import Segmenter
+from wsss_perception.segmenter import Segmenter, count_seen, see_points
 
 Motion = Callable[[Any, PointCloud], NDArray]
 """Where the points [N, 3] of a message and its decoded cloud are at the cloud's stamp."""
@@ -23,6 +25,7 @@ class Result:
     Attributes:
         message: the input's fields plus label, confidence, seen and rgb.
         frame: what was segmented, and the views.
+        visible: what each view sees.
         semantic: the result for its points.
         seconds: time spent in each stage, in the order of the stages.
         warnings: what is new and suspicious about the input.
@@ -33,6 +36,15 @@ class Result:
     semantic: SemanticCloud
     seconds: dict[str, float]
     warnings: list[str]
+    visible: tuple[Visible, ...] = ()
+
+    def visible_in(self, view: View) -> Visible | None:
+        """Returns what a view sees, if it was computed for one that is no other but for pixels."""
+        for known, visible in zip(self.frame.views, self.visible, strict=True):
+            same_place = np.array_equal(known.T_camera_lidar, view.T_camera_lidar)
+            if known.camera is view.camera and known.depth is view.depth and same_place:
+                return visible
+        return None
 
 
 class Pipeline:
@@ -53,7 +65,7 @@ class Pipeline:
         message: Any,
         min_confidence: float,
         intensity_scale: float,
-        views: tuple[View, ...] = (),
+        views: Callable[[], tuple[View, ...]] | None = None,
         motion: Motion | None = None,
     ) -> Result:
         """Segments a PointCloud2; the points keep their order and number.
@@ -62,7 +74,7 @@ class Pipeline:
             message: the cloud, in the LiDAR frame.
             min_confidence: weaker labels become unknown.
             intensity_scale: factor that brings the intensities to those of training.
-            views: of the cameras.
+            views: makes those of the cameras; asked when the labels are there, which need none.
             motion: undoes the sensor's motion before the points are labelled; None for none. The
                 message in the result has the points as they came.
 
@@ -77,15 +89,23 @@ class Pipeline:
             cloud = replace(cloud, xyz=motion(message, cloud))
             seconds["motion"] = time.perf_counter() - start - seconds["decode"]
         self._segmenter.min_confidence = min_confidence
-        frame = Frame(cloud, views)
+        frame = Frame(cloud)
         semantic = self._segmenter(frame)
-        segmented = time.perf_counter()
-        result = encode_semantic(message, semantic, self._palette)
         timing = self._segmenter.timing
         seconds |= {
             "voxelize": timing.voxelize,
             "network": timing.network,
             "scatter": timing.scatter,
-            "encode": time.perf_counter() - segmented,
         }
-        return Result(result, frame, semantic, seconds, warnings)
+        visible: tuple[Visible, ...] = ()
+        if views is not None:
+            segmented = time.perf_counter()
+            frame = Frame(cloud, views())
+            looked = time.perf_counter()
+            visible = see_points(cloud.xyz, frame.views)
+            semantic = replace(semantic, seen=count_seen(len(cloud), visible))
+            seconds |= {"cameras": looked - segmented, "seen": time.perf_counter() - looked}
+        begin = time.perf_counter()
+        result = encode_semantic(message, semantic, self._palette)
+        seconds["encode"] = time.perf_counter() - begin
+        return Result(result, frame, semantic, seconds, warnings, visible)

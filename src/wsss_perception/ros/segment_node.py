@@ -12,7 +12,7 @@ import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.exceptions import InvalidHandle, InvalidTopicNameException
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import Executor, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -99,13 +99,22 @@ class SegmentNode(LifecycleNode):
         self._clean_up()
         self.get_logger().info(f"stopped: {self._counters}")
 
+    def tell(self, error: Exception) -> None:
+        """Logs an exception that a callback has raised, if it did not lately."""
+        text = "".join(traceback.format_exception(error))
+        if self._may_warn(text):
+            self.get_logger().error(text)
+
     @_transition
     def on_configure(self, _state: LifecycleState) -> None:
         """Loads the model and opens the topics."""
         if read_parameter(self, "motion_compensation") and not read_parameter(self, "fixed_frame"):
             raise ConfigError("parameter 'motion_compensation' needs 'fixed_frame', such as odom")
         self._cameras = LiveCameras(
-            self._image_topics(), read_parameter(self, "calibration_file"), self._warn
+            self._image_topics(),
+            read_parameter(self, "calibration_file"),
+            self._warn,
+            self.get_namespace(),
         )
         self._monitor = Monitor(self._counters)
         self._model = self._load()
@@ -125,6 +134,7 @@ class SegmentNode(LifecycleNode):
     @_transition
     def on_activate(self, _state: LifecycleState) -> None:
         """Subscribes and starts to work."""
+        self._monitor.restart()
         self._outputs.announce(self._current_model().spec.ontology)
         self._stream = Stream(
             self, self._current_model, self._cameras, self._outputs, self._monitor, self._warn
@@ -255,11 +265,22 @@ def run_node(ros_arguments: Sequence[str]) -> None:
             node.start()
         executor = MultiThreadedExecutor(_THREADS)
         executor.add_node(node)
-        while not received:
-            # rclpy raises it for what a transition has closed while the executor waited for it
-            with suppress(InvalidHandle):
-                executor.spin_once(timeout_sec=_POLL_PERIOD)
-        executor.shutdown()
-        node.close()
+        try:
+            while not received:
+                _spin_once(executor, node)
+        finally:
+            executor.shutdown()
+            node.close()
+            node.destroy_node()  # others see it go now; the process takes a second to unload torch
     finally:
         rclpy.shutdown()
+
+
+def _spin_once(executor: Executor, node: SegmentNode) -> None:
+    """Starts the callbacks that are due; one that fails does not end the node."""
+    try:
+        # rclpy raises it for what a transition has closed while the executor waited for it
+        with suppress(InvalidHandle):
+            executor.spin_once(timeout_sec=_POLL_PERIOD)
+    except Exception as error:
+        node.tell(error)

@@ -15,9 +15,15 @@ REPORT_PERIOD = 5.0
 Clock = Callable[[], float]
 """Seconds that only grow."""
 
+_NUMBER = re.compile(r"""0x[0-9a-f]+|(?<![\w'"/])\d+(?:\.\d+)?(?![\w'"/])""")
+"""A number that stands alone: no part of a name, such as that of a camera or a topic."""
+
 
 class Throttle:
     """Lets a text through once a period; texts that differ in their numbers alone are one.
+
+    Numbers in names count: what is wrong with one camera does not hide what is with another. Safe
+    to use from several threads.
 
     Args:
         period: seconds.
@@ -28,16 +34,18 @@ class Throttle:
         self._period = period
         self._clock = clock
         self._passed: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     def __call__(self, text: str) -> bool:
         """Returns whether the text may pass now."""
-        now = self._clock()
-        self._passed = {t: s for t, s in self._passed.items() if now - s < self._period}
-        key = re.sub(r"\d+", "0", text)
-        if key in self._passed:
-            return False
-        self._passed[key] = now
-        return True
+        key = _NUMBER.sub("0", text)
+        with self._lock:
+            now = self._clock()
+            self._passed = {t: s for t, s in self._passed.items() if now - s < self._period}
+            if key in self._passed:
+                return False
+            self._passed[key] = now
+            return True
 
 
 class Status:

@@ -14,14 +14,16 @@ from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
 from wsss_perception.errors import WsssError
+from wsss_perception.frame import View
 from wsss_perception.messages.common import stamp_to_ns
 from wsss_perception.ros.cameras import LiveCameras
 from wsss_perception.ros.diagnostics import Monitor
-from wsss_perception.ros.extrinsics import Extrinsics, Transforms, open_transforms
+from wsss_perception.ros.extrinsics import Extrinsics, Jumps, Transforms, open_transforms
 from wsss_perception.ros.model import Model
 from wsss_perception.ros.motion import MotionCompensation
 from wsss_perception.ros.outputs import Outputs
 from wsss_perception.ros.parameters import read_parameter
+from wsss_perception.ros.pipeline import Result
 from wsss_perception.ros.status import REPORT_PERIOD, Status
 from wsss_perception.ros.subscription import SensorSubscription
 from wsss_perception.ros.worker import Counters, Intake, Worker
@@ -29,6 +31,8 @@ from wsss_perception.synchronizer import JUMP, Synchronized, Synchronizer
 
 _CLOUD_DEPTH = 5  # clouds that may wait for their callback, which takes no time
 _READY_DEPTH = 1  # clouds that may wait for the worker: the newest
+
+_NO_TF = "there is no TF: neither tf2_ros nor tf2_msgs is installed"
 
 
 @dataclass(frozen=True)
@@ -69,61 +73,80 @@ class Stream:
         self._status = Status(self._counters)
         self._warn = warn
         self._idle = False
+        self._unused: dict[str, str] = {}  # of the cloud in work: what was not used, and why
         self._undo: list[Callable[[], object]] = []
         self._transforms: Transforms | None = None
         self._motion: MotionCompensation | None = None
         self._extrinsics: Extrinsics | None = None
-        self._listen_to_transforms()
+        self._jumps = Jumps(self._forget_motion)
         self._intake: Intake[_Arrival, Any] = Intake(
-            self._synchronizer(), self._counters, self._forget_motion
+            self._synchronizer(), self._counters, self._jumps.note_clouds
         )
-        self._worker = Worker(self._intake, self._segment, self._fail, self._counters)
-        infos = MutuallyExclusiveCallbackGroup()
-        self._undo += cameras.subscribe(node, infos, self._add_image)
-        clouds = SensorSubscription(
-            node, PointCloud2, "points", self._add_cloud, _CLOUD_DEPTH, self._count_lost
-        )
-        self._undo.append(clouds.close)
-        self.topic_name = clouds.topic_name
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        timer = node.create_timer(REPORT_PERIOD, self._report, clock=steady)
-        self._undo.append(partial(node.destroy_timer, timer))
+        self._patience: float = read_parameter(node, "camera_wait")
+        self._fixed_frame: str = read_parameter(node, "fixed_frame")
+        worker = Worker(self._intake, self._segment, self._fail, self._counters)
+        self._undo.append(worker.close)
+        try:
+            self._listen_to_transforms()
+            self.topic_name = self._subscribe()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Unsubscribes, then finishes and publishes the cloud in work."""
-        for undo in reversed(self._undo):
-            undo()
-        self._worker.close()
+        undo, self._undo = self._undo, []
+        for each in reversed(undo):
+            each()
+
+    def _subscribe(self) -> str:
+        """Subscribes to images and clouds; returns the name of the clouds' topic."""
+        infos = MutuallyExclusiveCallbackGroup()
+        self._undo += self._cameras.subscribe(self._node, infos, self._add_image)
+        clouds = SensorSubscription(
+            self._node, PointCloud2, "points", self._add_cloud, _CLOUD_DEPTH, self._count_lost
+        )
+        self._undo.append(clouds.close)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self._node.create_timer(REPORT_PERIOD, self._report, clock=steady)
+        self._undo.append(partial(self._node.destroy_timer, timer))
+        return clouds.topic_name
 
     def _synchronizer(self) -> Synchronizer[_Arrival, Any]:
         tolerance, wait = (
             round(read_parameter(self._node, name) * 1e9)
             for name in ("camera_tolerance", "camera_wait")
         )
-        takes_images = self._model().spec.cameras != "none"
         return Synchronizer(
             self._cameras.names,
             tolerance,
-            wait if takes_images else 0,
+            wait if self._takes_images() else 0,
             time.monotonic_ns,
             _READY_DEPTH,
         )
 
+    def _takes_images(self) -> bool:
+        return self._model().spec.cameras != "none"
+
     def _listen_to_transforms(self) -> None:
         """Listens to TF if anything needs it, and is told of time that jumps back."""
         compensates = read_parameter(self._node, "motion_compensation")
-        if not (self._cameras.need_transforms or compensates):
+        moves = bool(self._fixed_frame and self._cameras.names)
+        if not (self._cameras.need_transforms or compensates or moves):
             return
         group = MutuallyExclusiveCallbackGroup()
         self._transforms = open_transforms(self._node, group, self._warn)
         if self._transforms is None:
-            self._warn("there is no TF: neither tf2_ros nor tf2_msgs is installed")
+            self._warn(_NO_TF)
             return
         self._undo.append(self._transforms.close)
-        fixed_frame = read_parameter(self._node, "fixed_frame")
-        self._extrinsics = Extrinsics(self._transforms, fixed_frame)
+        self._extrinsics = Extrinsics(
+            self._transforms, self._fixed_frame, on_unfixed=partial(self._leave_out, "fixed_frame")
+        )
         if compensates:
-            self._motion = MotionCompensation(self._extrinsics, self._warn)
+            self._motion = MotionCompensation(
+                self._extrinsics, partial(self._leave_out, "motion_compensation")
+            )
         jumps = self._node.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-JUMP), on_clock_change=False
@@ -133,7 +156,12 @@ class Stream:
         self._undo.append(jumps.unregister)
 
     def _jump(self, _jump: TimeJump) -> None:
-        self._forget_motion()
+        self._jumps.note_clock()
+
+    def _leave_out(self, parameter: str, reason: str) -> None:
+        """Notes that what a parameter asks for is not done for the cloud in work."""
+        self._unused[parameter] = reason
+        self._warn(f"parameter '{parameter}' has no effect on a cloud: {reason}")
 
     def _forget_motion(self) -> None:
         self._node.get_logger().info(
@@ -145,9 +173,12 @@ class Stream:
     def _add_cloud(self, message: PointCloud2) -> None:
         arrival = _Arrival(message, time.monotonic())
         self._intake.add_cloud(stamp_to_ns(message.header.stamp), arrival)
+        self._jumps.note_cloud()
 
     def _add_image(self, camera: str, message: Any) -> None:
-        self._intake.add_image(camera, stamp_to_ns(message.header.stamp), message)
+        is_needed = self._outputs.is_overlaid(camera) or self._takes_images()
+        kept = message if is_needed else None  # raw images take much memory
+        self._intake.add_image(camera, stamp_to_ns(message.header.stamp), kept)
 
     def _count_lost(self, count: int) -> None:
         self._counters.lost += count
@@ -155,35 +186,74 @@ class Stream:
     def _segment(self, frame: Synchronized[_Arrival, Any]) -> None:
         model, message, arrival = self._model(), frame.cloud.message, frame.cloud.time
         self._monitor.start(arrival)
-        if self._extrinsics is not None and frame.images:
-            newest = max(frame.stamp, *(stamp for stamp, _ in frame.images.values()))
-            self._extrinsics.wait_for(message.header.frame_id, newest)
-        takes_images = model.spec.cameras != "none"
-        views = self._cameras.views(
-            frame.images,
-            frame.stamp,
-            message.header.frame_id,
-            self._extrinsics,
-            self._cameras.names if takes_images else self._outputs.overlaid,
-        )
+        self._unused = {}
         result = model.pipeline(
             message,
             read_parameter(self._node, "min_confidence"),
             read_parameter(self._node, "intensity_scale"),
-            views,
+            partial(self._look, frame) if self._cameras.names else None,
             self._motion,
         )
         self._outputs.publish_semantic(result.message)
-        seen = {view.name for view in views}
-        missing = [name for name in self._cameras.names if name not in seen]
-        self._monitor.publish(arrival, result.seconds, missing)
-        self._status.add(result.seconds)
+        self._monitor.publish(arrival, result.seconds, self._unused)
         for warning in result.warnings:
             self._node.get_logger().warning(warning)
+        seconds = {"outputs": self._publish_others(result, model)}
+        self._monitor.add(seconds)
+        self._status.add({**result.seconds, **seconds})
+
+    def _look(self, frame: Synchronized[_Arrival, Any]) -> tuple[View, ...]:
+        """Makes the views of a cloud, whose labels are there: it waits for TF, not for images."""
+        cloud_frame = frame.cloud.message.header.frame_id
+        images = self._intake.latest_images((), 0.0)
+        stamps = {name: stamp for name, (stamp, _) in images.items()}
+        if self._extrinsics is not None:
+            newest = max(frame.stamp, *stamps.values(), 0)
+            self._extrinsics.wait_for(cloud_frame, newest, frame.cloud.time)
+        elif self._fixed_frame:
+            self._leave_out("fixed_frame", _NO_TF)
+        views, unused = self._cameras.views(
+            stamps, self._intake.live(), frame.stamp, cloud_frame, self._extrinsics
+        )
+        self._unused |= unused
+        return views
+
+    def _publish_others(self, result: Result, model: Model) -> float:
+        """Publishes what is made of a semantic cloud; returns the seconds of work."""
+        begin = time.monotonic()
+        waited = 0.0
         try:
-            self._outputs.publish_parts(result, model.spec.ontology, frame.images)
+            self._outputs.publish_parts(result, model.spec.ontology)
+            overlaid = [v for v in result.frame.views if self._outputs.is_overlaid(v.name)]
+            if overlaid:
+                before = time.monotonic()
+                names = [view.name for view in overlaid]
+                images = self._intake.latest_images(names, self._patience)
+                waited = time.monotonic() - before
+                for view in overlaid:
+                    self._publish_overlay(view, images.get(view.name), result, model)
         except Exception as error:  # the cloud itself is published
             self._warn(_describe(error))
+        return time.monotonic() - begin - waited
+
+    def _publish_overlay(
+        self, view: View, found: tuple[int, Any] | None, result: Result, model: Model
+    ) -> None:
+        if found is None:
+            self._warn(f"camera '{view.name}' has no overlay: no image within camera_tolerance")
+            return
+        stamp, message = found
+        if message is None:  # it came before somebody listened
+            return
+        cloud = result.frame.cloud
+        if stamp != view.stamp:
+            view = self._cameras.camera(view.name).view(
+                stamp, cloud.stamp, cloud.frame_id, self._extrinsics
+            )
+        drawn = self._cameras.with_pixels(view, message)
+        if drawn is not None:
+            frame_id = message.header.frame_id
+            self._outputs.publish_overlay(drawn, frame_id, result, model.spec.ontology)
 
     def _fail(self, error: Exception) -> None:
         reason = _describe(error)

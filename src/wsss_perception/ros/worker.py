@@ -1,8 +1,9 @@
 """One thread that works on the clouds, and what stands between it and the callbacks."""
 
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -12,6 +13,8 @@ Cloud = TypeVar("Cloud")
 Image = TypeVar("Image")
 Item = TypeVar("Item")
 Item_co = TypeVar("Item_co", covariant=True)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -98,6 +101,31 @@ class Intake(Generic[Cloud, Image]):
                 self._condition.wait(self._patience())
         return None
 
+    def live(self) -> tuple[str, ...]:
+        """Returns the cameras that send images now."""
+        with self._condition:
+            return self._synchronizer.live()
+
+    def latest_images(
+        self, cameras: Collection[str], patience: float
+    ) -> dict[str, tuple[int, Image]]:
+        """Returns the images of the frame taken last, with those that came since.
+
+        Args:
+            cameras: whose images are waited for, unless a cloud is ready or they are dead.
+            patience: longest wait, seconds.
+        """
+        deadline = time.monotonic() + patience
+        with self._condition:
+            while not self._closed and self._synchronizer.may_improve(cameras):
+                rest, until_ready = deadline - time.monotonic(), self._patience()
+                if until_ready is not None:
+                    rest = min(rest, until_ready)
+                if rest <= 0:
+                    break
+                self._condition.wait(rest)
+            return self._synchronizer.latest_images()
+
     def close(self) -> None:
         """Ends ``take`` and drops the clouds that wait."""
         with self._condition:
@@ -162,6 +190,12 @@ class Worker(Generic[Item]):
                 self._job(item)
             except Exception as error:  # one bad cloud must not end the node
                 self._counters.failed += 1
-                self._on_failure(error)
+                self._tell(error)
             else:
                 self._counters.published += 1
+
+    def _tell(self, error: Exception) -> None:
+        try:
+            self._on_failure(error)
+        except Exception:  # nor must one that cannot be told
+            _log.exception("a failure could not be told: %r", error)

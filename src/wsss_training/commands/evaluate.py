@@ -1,7 +1,8 @@
 r"""Scores a model bundle on a labelled dataset: 3D points only, no images.
 
 Prints the table, computed as the official evaluator of the dataset's benchmark does; writes the
-JSON file and, beside it, a confusion and a bar picture.
+JSON file and, beside it, a confusion and a bar picture. Several processes share the sweeps under
+torchrun.
 
 Example:
   python -m wsss_training evaluate --bundle models/kitti --dataset semantic_kitti \
@@ -31,21 +32,26 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from wsss_perception.bundle import choose_bundle
     from wsss_perception.engines import load_engine
-    from wsss_perception.progress import tracked
     from wsss_perception.segmenter import Segmenter
     from wsss_training import report
     from wsss_training.evaluate import check_same_classes, evaluate, scene_starts_first
     from wsss_training.metrics import scores_for
+    from wsss_training.processes import place, sum_over_all
 
     if arguments.json is not None:
         report.check_writable(arguments.json)
     dataset = open_named_dataset(arguments, images=False)
-    bundle = choose_bundle(arguments.bundle, print)
+    here = place()
+    bundle = choose_bundle(arguments.bundle, here.say)
     ontology = bundle.spec.ontology
     benchmark = check_same_classes(dataset.ontology, ontology).name
     segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
-    samples = (dataset[index] for index in scene_starts_first(dataset.sample_ids))
-    matrix = evaluate(segmenter, tracked(samples, "sweeps", len(dataset)))
+    mine = here.share(scene_starts_first(dataset.sample_ids))
+    samples = (dataset[index] for index in mine)
+    matrix = evaluate(segmenter, here.tracked(samples, "sweeps", len(mine)))
+    matrix.counts = sum_over_all(matrix.counts)
+    if not here.is_first:
+        return
     scores = scores_for(benchmark)(matrix)
     print(report.format_table(ontology, scores))
     if arguments.json is not None:

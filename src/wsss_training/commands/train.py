@@ -23,17 +23,17 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains and, in the first of several processes, exports."""
     from wsss_training.config import load_config
     from wsss_training.export import export_bundle
-    from wsss_training.stages import SEGMENTER, train_wsegpc
+    from wsss_training.stages import exported_run, train_wsegpc
     from wsss_training.training import train
+    from wsss_training.workload import REFERENCES
 
     config = load_config(arguments.config, arguments.overrides)
     output = Path(config.output)
-    in_stages = config.method == "wsegpc"
-    if not (train_wsegpc(config) if in_stages else train(config)):
+    if not (train_wsegpc(config) if config.method == "wsegpc" else train(config)):
         return
-    bundle = export_bundle(output / SEGMENTER if in_stages else output, output / "bundle")
+    bundle = export_bundle(exported_run(output), output / "bundle")
     print(f"model bundle: {bundle.folder}")
-    for reference in ("teacher", "labels"):
+    for reference in REFERENCES:
         agreement = bundle.spec.provenance.get(f"held_back_agreement_with_{reference}")
         if agreement is not None:
             print(f"agreement with the {reference} on held-back sweeps: {100 * agreement:.1f} %")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from wsss_perception.bundle import ModelSpec
 from wsss_perception.segmenter import voxel_features
 from wsss_training.data.labelled_points import LabelledPoints
+from wsss_training.data.placeholder import fill_empty
 from wsss_training.data.scene_draws import INDEX, REGION, SceneDraw
 from wsss_training.networks.image_resnet import STRIDE
 from wsss_training.regions.pixels import region_image
@@ -81,8 +82,10 @@ class SceneBatch:
         teacher: weakly augmented voxels, a batch entry a scene.
         points: what is known of the points.
         views: of the scenes.
-        tags: bool [S, C].
+        tags: bool [S, C], of the points.
+        view_tags: bool [S, C], of the views; see ``Scene``.
         tagged: bool [S], which scenes have tags.
+        tags_alone: bool [S], which have nothing else to learn from.
         draw: int64 [S], the draw in which the student sees each scene.
     """
 
@@ -91,7 +94,9 @@ class SceneBatch:
     points: Points
     views: Views
     tags: torch.Tensor
+    view_tags: torch.Tensor
     tagged: torch.Tensor
+    tags_alone: torch.Tensor
     draw: torch.Tensor
 
     def to(self, device: torch.device) -> "SceneBatch":
@@ -124,8 +129,6 @@ class SceneCollator:
         teacher = self._voxelize(clouds, [np.arange(len(cloud)) for cloud in clouds], first_point)
         students = [draw.student for draw in draws]
         student = self._voxelize(students, [s.attributes[INDEX] for s in students], draw_start)
-        tags = [scene.tags for scene in scenes]
-        nothing = np.zeros(len(self._spec.ontology), dtype=bool)
         return SceneBatch(
             student,
             teacher,
@@ -136,10 +139,16 @@ class SceneCollator:
                 torch.from_numpy(np.concatenate([scene.points.weights for scene in scenes])),
             ),
             _collate_views(draws, regions, first_point),
-            torch.from_numpy(np.stack([nothing if tag is None else tag for tag in tags])),
-            torch.tensor([tag is not None for tag in tags]),
+            self._collate_tags([scene.tags for scene in scenes]),
+            self._collate_tags([scene.view_tags for scene in scenes]),
+            torch.tensor([scene.tags is not None for scene in scenes]),
+            torch.tensor([scene.tags_alone for scene in scenes]),
             torch.tensor([k for k, draw in enumerate(draws) for _ in draw.scenes]),
         )
+
+    def _collate_tags(self, tags: Sequence[NDArray[np.bool_] | None]) -> torch.Tensor:
+        nothing = np.zeros(len(self._spec.ontology), dtype=bool)
+        return torch.from_numpy(np.stack([nothing if tag is None else tag for tag in tags]))
 
     def _voxelize(
         self,
@@ -157,10 +166,9 @@ class SceneCollator:
             coords.append(np.pad(grid.coords, ((0, 0), (1, 0)), constant_values=number))
             features.append(values)
             offset += len(values)
+        places, values = fill_empty(np.concatenate(coords), np.concatenate(features))
         return Voxels(
-            torch.from_numpy(np.concatenate(coords)),
-            torch.from_numpy(np.concatenate(features)),
-            torch.from_numpy(of_point),
+            torch.from_numpy(places), torch.from_numpy(values), torch.from_numpy(of_point)
         )
 
 

@@ -1,6 +1,6 @@
 """Draws of WSegPC: a scene as the student sees it, as the teacher sees it, and its views."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset as TorchDataset
 
+from wsss_perception.features import Feature
+from wsss_perception.frame import PointCloud
 from wsss_training.augment import Augmentation, jitter_colors
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
@@ -26,12 +28,17 @@ class Scene:
     Attributes:
         points: N points, with the attribute REGION.
         views: of the points.
-        tags: bool [C], which classes occur; None for an untagged scene.
+        tags: bool [C], which classes the points have; None for an untagged scene.
+        view_tags: bool [C], which classes the views show, those of points that were removed too;
+            None for an untagged scene.
+        tags_alone: whether the tags are all that supervises it, without labels of points.
     """
 
     points: LabelledPoints
     views: SceneViews
     tags: NDArray[np.bool_] | None
+    view_tags: NDArray[np.bool_] | None
+    tags_alone: bool
 
 
 class Scenes(Protocol):
@@ -68,6 +75,7 @@ class SceneDraws(TorchDataset[SceneDraw]):
         mix: joins each scene with another, random one (Mix3D).
         color_jitter: of the views, see ``jitter_colors``.
         seed: of the augmentation.
+        features: the model's, whose fills stand for channels that one of two mixed scenes lacks.
     """
 
     def __init__(
@@ -79,9 +87,11 @@ class SceneDraws(TorchDataset[SceneDraw]):
         mix: bool,
         color_jitter: float,
         seed: int,
+        features: Sequence[Feature] = (),
     ) -> None:
         self._scenes, self._order, self._mix, self._seed = scenes, order, mix, seed
         self._strong, self._weak, self._color_jitter = strong, weak, color_jitter
+        self._fills = {f.name: f.fill for f in features if f.fill is not None}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -95,7 +105,7 @@ class SceneDraws(TorchDataset[SceneDraw]):
             scenes = [_halve_views(scene, rng) for scene in scenes]
         scenes = [self._recolored(scene, rng) for scene in scenes]
         teacher = tuple(self._weak(scene.points, rng) for scene in scenes)
-        student = self._strong(_join([scene.points for scene in scenes]), rng)
+        student = self._strong(_join([scene.points for scene in scenes], self._fills), rng)
         return SceneDraw(tuple(scenes), teacher, student)
 
     def _recolored(self, scene: Scene, rng: np.random.Generator) -> Scene:
@@ -103,21 +113,19 @@ class SceneDraws(TorchDataset[SceneDraw]):
         return replace(scene, views=replace(scene.views, images=images))
 
 
-def _join(clouds: Sequence[LabelledPoints]) -> LabelledPoints:
+def _join(clouds: Sequence[LabelledPoints], fills: Mapping[str, float]) -> LabelledPoints:
     """Lays clouds over each other and numbers their points through.
 
     Each is moved horizontally until the middle of its points is where the first one's is; heights
-    stay, for floors to remain at the level that networks know them at (Mix3D, 3DV 2021).
+    stay, for floors to remain at the level that networks know them at (Mix3D, 3DV 2021). Channels
+    that a cloud lacks are filled, and without a fill left out.
     """
     middle = _middle(clouds[0])
     moved = [clouds[0]]
     for points in clouds[1:]:
         moved.append(points.with_xyz(points.cloud.xyz + (middle - _middle(points))))
     first = moved[0].cloud
-    channels = {
-        name: np.concatenate([points.cloud.channels[name] for points in moved])
-        for name in first.channels
-    }
+    channels = _join_channels([points.cloud for points in moved], fills)
     xyz = np.concatenate([points.cloud.xyz for points in moved])
     return LabelledPoints(
         replace(first, xyz=xyz, channels=channels),
@@ -125,6 +133,23 @@ def _join(clouds: Sequence[LabelledPoints]) -> LabelledPoints:
         np.concatenate([points.weights for points in moved]),
         {INDEX: np.arange(len(xyz))},
     )
+
+
+def _join_channels(
+    clouds: Sequence[PointCloud], fills: Mapping[str, float]
+) -> dict[str, NDArray[np.float32]]:
+    joined = {}
+    for name in {name: None for cloud in clouds for name in cloud.channels}:
+        parts = [
+            cloud.channels[name]
+            if name in cloud.channels
+            else np.full(len(cloud), fills[name], dtype=np.float32)
+            for cloud in clouds
+            if name in cloud.channels or name in fills
+        ]
+        if len(parts) == len(clouds) and len({part.shape[1:] for part in parts}) == 1:
+            joined[name] = np.concatenate(parts)
+    return joined
 
 
 def _middle(points: LabelledPoints) -> NDArray[np.float32]:

@@ -15,7 +15,11 @@ from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import Sample, scene_of
 from wsss_training.data.scene_draws import REGION, Scene
 from wsss_training.data.scene_views import ImagePrior, SceneViews, read_views
-from wsss_training.data.supervised_sweeps import SupervisedSource, TeacherSupervision
+from wsss_training.data.supervised_sweeps import (
+    NoSupervision,
+    SupervisedSource,
+    TeacherSupervision,
+)
 from wsss_training.data.tagged_dataset import TaggedDataset
 from wsss_training.data.view_choice import draw_views
 
@@ -32,8 +36,8 @@ class SceneSettings:
         image_size: height and width of the images; None for no images.
         views: most views of a draw.
         sector_margin: see ``SupervisedSweeps.sector``; None for whole scenes.
-        structures: labels of floor, ceiling and wall to drop at random with their tags, each or
-            None; None to drop nothing.
+        structures: labels of floor, ceiling and wall to drop at random with the points' tags, each
+            or None; None to drop nothing. Views still show them and keep theirs.
     """
 
     regions: Callable[[PointCloud], NDArray[np.int32]]
@@ -75,8 +79,15 @@ class SupervisedScenes:
         points = LabelledPoints(sample.cloud, labels, weights, attributes)
         views = self._views(sample, source, rng)
         kept = self._part(points, source, rng)
-        scene = Scene(kept, views.select_points(kept.attributes[_PLACE], len(points)), sample.tags)
+        views = views.select_points(kept.attributes[_PLACE], len(points))
+        tags_alone = isinstance(source.supervision, NoSupervision)
+        scene = Scene(kept, views, sample.tags, sample.tags, tags_alone)
         return scene if self._settings.structures is None else self._remove(scene, rng)
+
+    def sample_id(self, index: int) -> str:
+        """The id of a scene's sample, without reading it."""
+        source, number = self._index[index]
+        return source.dataset.sample_ids[number]
 
     def sample(self, index: int) -> Sample:
         """Reads a scene as its dataset has it."""

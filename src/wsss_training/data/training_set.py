@@ -15,6 +15,7 @@ from wsss_perception.segmenter import voxel_features
 from wsss_training.augment import Augmentation
 from wsss_training.data.draw_order import DrawGroup, DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
+from wsss_training.data.placeholder import fill_empty
 from wsss_training.data.supervised_sweeps import SupervisedSweeps
 
 
@@ -57,7 +58,7 @@ class Voxelizer:
         self._spec = spec
 
     def __call__(self, clouds: Sequence[LabelledPoints]) -> Batch:
-        """Collates clouds; a cloud without points in range adds nothing."""
+        """Collates clouds; a cloud without points in range adds nothing, see ``fill_empty``."""
         parts: list[tuple[NDArray, ...]] = []
         offset = 0
         for number, points in enumerate(clouds):
@@ -68,8 +69,9 @@ class Voxelizer:
             labels = points.labels[used].astype(np.int64)
             parts.append((coords, features, voxels, labels, points.weights[used]))
             offset += len(coords)
-        columns = zip(*parts, strict=True)
-        return Batch(*(torch.from_numpy(np.concatenate(column)) for column in columns))
+        coords, features, *others = (np.concatenate(column) for column in zip(*parts, strict=True))
+        columns = (*fill_empty(coords, features), *others)
+        return Batch(*(torch.from_numpy(column) for column in columns))
 
 
 class AugmentedDraws(TorchDataset[LabelledPoints]):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
-from wsss_perception.ontology import Ontology, load_ontology
+from wsss_perception.ontology import Ontology, load_ontology, ontology_from_dict
 from wsss_training.data.sample import Dataset, Sample
 
 INFO_FILE = "weak_labels.yaml"
@@ -68,8 +68,9 @@ class WeaklyLabelled:
     def __init__(self, dataset: Dataset, folder: str | Path) -> None:
         self._dataset, self._folder = dataset, Path(folder)
         self.sample_ids: Sequence[str] = dataset.sample_ids
-        theirs = str(read_info(self._folder).get("ontology"))
-        self.ontology: Ontology | None = dataset.ontology or load_ontology(theirs)
+        info = read_info(self._folder)
+        theirs = str(info.get("ontology"))
+        self.ontology: Ontology | None = dataset.ontology or _ontology(info, self._folder)
         if theirs != self.ontology.name:
             raise DatasetError(
                 f"{self._folder / INFO_FILE}: the labels are of ontology '{theirs}', the dataset's "
@@ -100,6 +101,13 @@ class WeaklyLabelled:
         labels = np.full(len(sample.cloud), UNKNOWN, dtype=np.uint8)
         labels[chosen.indices] = chosen.labels
         return replace(sample, labels=labels, files=(*sample.files, path))
+
+
+def _ontology(info: dict[str, Any], folder: Path) -> Ontology:
+    """The ontology of the labels: a shipped one, or that of the folder's ``definition``."""
+    if "definition" in info:
+        return ontology_from_dict(info["definition"], str(folder / INFO_FILE))
+    return load_ontology(str(info.get("ontology")))
 
 
 def read_info(folder: Path) -> dict[str, Any]:

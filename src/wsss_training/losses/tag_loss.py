@@ -30,8 +30,8 @@ def tag_loss(
     Args:
         means: scores of scenes that have tags [S, C].
         tags: bool [S, C], which classes occur.
-        classes: bool [C], the classes to learn: those whose tags vary, as a tag that is always on
-            teaches nothing; None for all.
+        classes: bool [C], or [S, C] for each scene its own, the classes to learn: beside a prior
+            those whose tags vary, as a tag that is always on teaches nothing; None for all.
 
     Returns:
         Scalar; 0, with a gradient of 0, without scenes or without classes.
@@ -39,5 +39,5 @@ def tag_loss(
     means = means.float()
     losses = functional.binary_cross_entropy_with_logits(means, tags.float(), reduction="none")
     if classes is not None:
-        losses = losses[:, classes]
+        losses = losses[classes.expand_as(losses)]
     return losses.sum() / max(losses.numel(), 1)

@@ -2,6 +2,8 @@
 
 import torch
 
+from wsss_perception.frame import UNKNOWN
+
 _ABSENT = -1e6
 """Added to the logits of classes that a scene's tags rule out."""
 
@@ -29,3 +31,19 @@ def tag_probabilities(
 ) -> torch.Tensor:
     """Class probabilities float32 [N, C] among a scene's tags; see ``mask_by_tags``."""
     return mask_by_tags(logits, tags, scene, tagged).softmax(dim=1)
+
+
+def are_possible(
+    labels: torch.Tensor, tags: torch.Tensor, scene: torch.Tensor, tagged: torch.Tensor
+) -> torch.Tensor:
+    """Tells labels to learn from, bool [N]: those that are known and that no tag rules out.
+
+    Args:
+        labels: int64 [N], UNKNOWN for none.
+        tags: see ``mask_by_tags``, as the rest.
+        scene: int64 [N].
+        tagged: bool [S].
+    """
+    known = labels != UNKNOWN
+    present = tags[scene, torch.where(known, labels, 0)]
+    return known & (present | ~tagged[scene])

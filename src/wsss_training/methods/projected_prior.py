@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.config import OptimizationConfig
+from wsss_training.data.placeholder import is_placeholder
 from wsss_training.data.training_set import Batch
 from wsss_training.losses.cross_entropy import weighted_cross_entropy
 from wsss_training.losses.lovasz import lovasz_softmax
 from wsss_training.methods.agreement import WatchesAgreement
+from wsss_training.methods.batch_norm import still_statistics
 from wsss_training.methods.schedule import one_cycle
 
 
@@ -50,7 +52,9 @@ class ProjectedPrior(WatchesAgreement):
 
         Points weigh in the cross-entropy by the teacher's confidence and their class's weight.
         """
-        logits = self.network(batch.coords, batch.features).index_select(0, batch.voxels).float()
+        with still_statistics(self.network, is_placeholder(batch.coords)):
+            logits = self.network(batch.coords, batch.features)
+        logits = logits.index_select(0, batch.voxels).float()
         weights = batch.weights * self.class_weights[batch.labels]
         cross_entropy = weighted_cross_entropy(logits, batch.labels, weights)
         lovasz = lovasz_softmax(logits.softmax(dim=1), batch.labels)

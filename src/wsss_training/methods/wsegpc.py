@@ -7,19 +7,19 @@ Point Cloud Segmentation with Scene-level Annotation", sections 3.1 to 3.3 and a
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler, PolynomialLR
 
-from wsss_perception.frame import UNKNOWN
 from wsss_perception.networks.minkunet import MinkUNet
+from wsss_training.config import OptimizationConfig
 from wsss_training.config_wsegpc import StageConfig, WSegPCConfig
-from wsss_training.data.scene_batch import SceneBatch, Views, Voxels
+from wsss_training.data.scene_batch import SceneBatch, Views
 from wsss_training.losses.consistency import (
     ClassAdaptiveThreshold,
     FixedThreshold,
@@ -33,41 +33,12 @@ from wsss_training.losses.pairs import draw_pairs, limit_pairs
 from wsss_training.losses.ramp import ramp
 from wsss_training.losses.sampling import sample_bilinear
 from wsss_training.losses.tag_loss import scene_means, tag_loss
-from wsss_training.losses.tag_mask import tag_probabilities
+from wsss_training.losses.tag_mask import are_possible, tag_probabilities
 from wsss_training.methods.agreement import WatchesAgreement
 from wsss_training.methods.ema_teacher import EmaTeacher
+from wsss_training.methods.prediction import Prediction, predict
 from wsss_training.methods.schedule import one_cycle
 from wsss_training.networks.cross_modal import CrossModalNetwork, Projectors
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a network says of a batch.
-
-    Attributes:
-        rows: int64 [R], the points that are in a voxel.
-        features: [M, D3] of voxels.
-        logits: [R, C] of those points.
-        images: of the batch's views; None without an image branch, or without views.
-    """
-
-    rows: torch.Tensor
-    features: torch.Tensor
-    logits: torch.Tensor
-    images: "ImagePrediction | None"
-
-
-@dataclass(frozen=True)
-class ImagePrediction:
-    """What a network says of a batch's views.
-
-    Attributes:
-        features: [V, D2, h, w].
-        logits: [V * h * w, C].
-    """
-
-    features: torch.Tensor
-    logits: torch.Tensor
 
 
 class WSegPC(WatchesAgreement):
@@ -79,8 +50,11 @@ class WSegPC(WatchesAgreement):
         stage: schedule of this stage.
         consistent: whether this stage has the consistency losses (the second one does).
         class_weights: of each class in the prior's cross-entropy, float32 [C].
-        varying_tags: bool [C], the classes whose tags vary, which the tag loss learns.
-        lovasz_weight: of the Lovasz loss beside the prior's cross-entropy.
+        varying_tags: bool [C], the classes whose tags vary, which alone the tag loss learns in
+            scenes that have labels of points too; where tags are alone it learns all.
+        optimization: AdamW's weight decay, and the weight of the Lovasz loss beside the prior's
+            cross-entropy.
+        seed: of the choice of the pairs that guidance compares.
     """
 
     class_weights: torch.Tensor
@@ -95,7 +69,8 @@ class WSegPC(WatchesAgreement):
         consistent: bool,
         class_weights: torch.Tensor,
         varying_tags: torch.Tensor,
-        lovasz_weight: float,
+        optimization: OptimizationConfig,
+        seed: int,
     ) -> None:
         super().__init__()
         self.network, self.teacher = network, EmaTeacher(network)
@@ -111,7 +86,8 @@ class WSegPC(WatchesAgreement):
         )
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.register_buffer("varying_tags", varying_tags, persistent=False)
-        self._config, self._stage, self._lovasz_weight = config, stage, lovasz_weight
+        self._config, self._stage, self._optimization = config, stage, optimization
+        self._is_second, self._seed = consistent, seed
         self._consistent = consistent and config.consistency != "none"
 
     def watched_network(self) -> MinkUNet:
@@ -119,12 +95,20 @@ class WSegPC(WatchesAgreement):
         return cast(CrossModalNetwork, self.teacher.network).points
 
     def training_step(self, batch: SceneBatch, _: int) -> torch.Tensor:
-        """The sum of all losses, each with its weight and warm-up (appendix, total loss)."""
-        student = self._predict(self.network, batch.student, batch.views)
-        total = torch.zeros((), device=self.device)
+        """The sum of all losses, each with its weight and warm-up (appendix, total loss).
+
+        In the first stage all warm up; in the second one consistency alone, which is new there.
+
+        Every weight gets a gradient, of 0 where the batch has no loss for its branch: several
+        processes reduce those of all weights together, whatever each one's batch lacks.
+        """
+        student = predict(self.network, batch.student, batch.views)
+        total = student.logits.float().sum() * 0.0
+        if student.images is not None:
+            total = total + student.images.logits.float().sum() * 0.0
         for name, weight, loss in self._losses(student, batch):
             self.log(f"train/{name}", loss, batch_size=len(batch.tags))
-            total = total + weight * ramp(self.global_step, self._config.warm_up) * loss
+            total = total + weight * self._growth(name) * loss
         self.log("train/total", total, prog_bar=True, batch_size=len(batch.tags))
         return total
 
@@ -132,6 +116,12 @@ class WSegPC(WatchesAgreement):
         """Moves the student and then the teacher, before a checkpoint can be written."""
         super().optimizer_step(*arguments, **keywords)
         self.teacher.update(self.network, self._config.momentum)
+
+    def _growth(self, name: str) -> float:
+        """How far a loss's weight has grown, 0 to 1."""
+        if self._is_second and not name.startswith("consistency"):
+            return 1.0
+        return ramp(self.global_step, self._config.warm_up)
 
     def _losses(
         self, student: Prediction, batch: SceneBatch
@@ -150,19 +140,23 @@ class WSegPC(WatchesAgreement):
     def _prior_losses(
         self, student: Prediction, batch: SceneBatch
     ) -> Iterator[tuple[str, float, torch.Tensor]]:
-        """``CE(z, prior)`` of both branches; seen and mapped points and cells alone."""
+        """``CE(z, prior)`` of both branches; seen and mapped points and cells alone.
+
+        Labels that a scene's tags rule out are left out.
+        """
         weight, points, views = self._config.prior_weight, batch.points, batch.views
         labels, reliability = points.labels[student.rows], points.weights[student.rows]
-        known = labels != UNKNOWN
+        scene = points.scene[student.rows]
+        known = are_possible(labels, batch.tags, scene, batch.tagged)
         if known.any():
             logits, labels = student.logits[known].float(), labels[known]
             class_weights = self.class_weights[labels]
             loss = weighted_cross_entropy(logits, labels, reliability[known] * class_weights)
             yield "prior_points", weight, loss
             lovasz = lovasz_softmax(logits.softmax(dim=1), labels)
-            yield "lovasz_points", weight * self._lovasz_weight, lovasz
+            yield "lovasz_points", weight * self._optimization.lovasz_weight, lovasz
         cells = views.labels.flatten()
-        known = cells != UNKNOWN
+        known = are_possible(cells, batch.view_tags, _scene_of_cells(views), batch.tagged)
         if student.images is not None and known.any():
             labels, reliability = cells[known], views.weights.flatten()[known]
             class_weights = self.class_weights[labels]
@@ -176,19 +170,23 @@ class WSegPC(WatchesAgreement):
     ) -> Iterator[tuple[str, float, torch.Tensor]]:
         """Tag loss of what the student saw: mixed scenes have the tags of both."""
         draws = int(batch.draw.max()) + 1
-        tags = scene_means(batch.tags.float(), batch.draw, draws) > 0
-        untagged = scene_means((~batch.tagged).float()[:, None], batch.draw, draws)[:, 0] > 0
-        tagged = ~untagged
+
+        def any_of_draw(flags: torch.Tensor) -> torch.Tensor:
+            return scene_means(flags.float(), batch.draw, draws) > 0
+
+        tagged = ~any_of_draw(~batch.tagged[:, None])[:, 0]
         if not tagged.any():
             return
-        weight, varying = self._config.tag_weight, self.varying_tags
+        weight = self._config.tag_weight
+        learned = (~any_of_draw(~batch.tags_alone[:, None]) | self.varying_tags)[tagged]
         draw = batch.draw[batch.points.scene[student.rows]]
-        means = scene_means(student.logits, draw, draws)
-        yield "tags_points", weight, tag_loss(means[tagged], tags[tagged], varying)
-        if student.images is not None:
+        means, tags = scene_means(student.logits, draw, draws), any_of_draw(batch.tags)
+        yield "tags_points", weight, tag_loss(means[tagged], tags[tagged], learned)
+        if student.images is not None and len(batch.views.images):
             draw = batch.draw[_scene_of_cells(batch.views)]
             means = scene_means(student.images.logits, draw, draws)
-            yield "tags_images", weight, tag_loss(means[tagged], tags[tagged], varying)
+            tags = any_of_draw(batch.view_tags)
+            yield "tags_images", weight, tag_loss(means[tagged], tags[tagged], learned)
 
     def _guidance_losses(
         self,
@@ -201,7 +199,7 @@ class WSegPC(WatchesAgreement):
         views, config = batch.views, self._config
         voxel = batch.student.of_point[views.pair_point]
         pairs = torch.nonzero(voxel >= 0)[:, 0]
-        generator = torch.Generator().manual_seed(self.global_step)
+        generator = self._generator()
         pairs = pairs[draw_pairs(views.pair_view[pairs], generator)]
         pairs = pairs[limit_pairs(views.scene[views.pair_view[pairs]], generator)]
         view = views.pair_view[pairs]
@@ -214,6 +212,11 @@ class WSegPC(WatchesAgreement):
         weight = weight if config.guide_images else 0.0  # its projector still gets a gradient
         yield "guide_images", weight, guide(projectors.to_point(pixel), point, scene)
 
+    def _generator(self) -> torch.Generator:
+        """Randomness of this step in this process, the same when the step is taken again."""
+        sequence = np.random.SeedSequence([self._seed, self.global_step, self.global_rank])
+        return torch.Generator().manual_seed(int(sequence.generate_state(1, np.uint64)[0]))
+
     def _consistency_losses(
         self, student: Prediction, batch: SceneBatch
     ) -> Iterator[tuple[str, float, torch.Tensor]]:
@@ -222,9 +225,10 @@ class WSegPC(WatchesAgreement):
         images = student.images if config.consistent_images else None
         with torch.no_grad():
             network = cast(CrossModalNetwork, self.teacher.network)
-            teacher = self._predict(network, batch.teacher, None if images is None else views)
+            teacher = predict(network, batch.teacher, None if images is None else views)
         scene, region = points.scene[teacher.rows], points.region[teacher.rows]
-        labels, keep = self._vote(teacher.logits, scene, region, batch, "points")
+        probabilities = tag_probabilities(teacher.logits, batch.tags, scene, batch.tagged)
+        labels, keep = self._vote(probabilities, region, "points")
         place = torch.full_like(points.scene, -1)
         place[teacher.rows] = torch.arange(len(teacher.rows), device=place.device)
         mine = place[student.rows]
@@ -232,49 +236,32 @@ class WSegPC(WatchesAgreement):
         loss = consistency_loss(student.logits[both], labels[mine[both]], keep[mine[both]])
         yield "consistency_points", config.consistency_weight, loss
         if images is not None and teacher.images is not None:
-            region = views.region.flatten()
-            scene = _scene_of_cells(views)
-            labels, keep = self._vote(teacher.images.logits, scene, region, batch, "images")
+            probabilities = tag_probabilities(
+                teacher.images.logits, batch.view_tags, _scene_of_cells(views), batch.tagged
+            )
+            labels, keep = self._vote(probabilities, views.region.flatten(), "images")
             loss = consistency_loss(images.logits, labels, keep)
             yield "consistency_images", config.consistency_weight, loss
 
     def _vote(
-        self,
-        logits: torch.Tensor,
-        scene: torch.Tensor,
-        region: torch.Tensor,
-        batch: SceneBatch,
-        branch: str,
+        self, probabilities: torch.Tensor, region: torch.Tensor, branch: str
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The teacher's labels after its regions' votes, and which of them to learn from."""
-        probabilities = tag_probabilities(logits, batch.tags, scene, batch.tagged)
         if self._config.consistency == "region":
             probabilities = region_means(probabilities, region)
         confidence, labels = probabilities.max(dim=1)
         return labels, self.thresholds[branch](labels, confidence)
 
-    def _predict(
-        self, network: CrossModalNetwork, voxels: Voxels, views: Views | None
-    ) -> Prediction:
-        features, logits = network.forward_points(voxels.coords, voxels.features)
-        rows = torch.nonzero(voxels.of_point >= 0)[:, 0]
-        logits = logits.index_select(0, voxels.of_point[rows])
-        if network.images is None or views is None or not len(views.images):
-            return Prediction(rows, features, logits, None)
-        image_features, maps = network.forward_images(views.images)
-        images = ImagePrediction(image_features, maps.movedim(1, 3).flatten(0, 2))
-        return Prediction(rows, features, logits, images)
-
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """SGD with a polynomial schedule, as the paper, or AdamW with one cycle."""
-        stage = self._stage
+        stage, decay = self._stage, self._optimization.weight_decay
         parameters = self.network.parameters()
         schedule: LRScheduler
         if self._config.optimizer == "sgd":
             optimizer: Optimizer = SGD(parameters, stage.learning_rate, 0.9, weight_decay=1e-4)
             schedule = PolynomialLR(optimizer, stage.steps, power=0.9)
         else:
-            optimizer = AdamW(parameters, stage.learning_rate, weight_decay=0.01)
+            optimizer = AdamW(parameters, stage.learning_rate, weight_decay=decay)
             schedule = one_cycle(optimizer, stage.learning_rate, stage.steps)
         return {
             "optimizer": optimizer,

@@ -15,6 +15,7 @@ from wsss_training.regions.voting import vote
 
 __all__ = [
     "REGIONS",
+    "REGION_VERSION",
     "estimate_normals",
     "ground_clusters",
     "planes",
@@ -22,6 +23,9 @@ __all__ = [
     "supervoxels",
     "vote",
 ]
+
+REGION_VERSION = "1"
+"""Of the partitions, for what is kept of them on disk; another one if a cloud's may change."""
 
 
 def _normals(cloud: PointCloud) -> NDArray[np.float32] | None:

@@ -98,13 +98,21 @@ class PrecomputedTeacher:
         """
         return self._path(image, ".label.png"), self._path(image, ".conf.png")
 
+    def probability_file(self, image: Path) -> Path:
+        """The file of an image's class probabilities.
+
+        Raises:
+            DatasetError: as for ``files``.
+        """
+        return self._path(image, ".prob.npz")
+
     def probabilities(self, image: Path) -> NDArray[np.float32]:
         """Reads class probabilities float32 [classes, H/8, W/8] of one image.
 
         Raises:
             DatasetError: as for a call.
         """
-        path = self._path(image, ".prob.npz")
+        path = self.probability_file(image)
         try:
             with np.load(path, allow_pickle=False) as archive:
                 probabilities = archive["prob"]

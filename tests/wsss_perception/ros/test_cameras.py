@@ -14,7 +14,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from wsss_perception.calibration import CameraCalibration, write_calibration
 from wsss_perception.errors import ConfigError, GeometryError
@@ -25,6 +25,7 @@ from wsss_perception.ros.session import MESSAGE_TYPES as TYPES
 
 CAMERA = Camera(16, 12, np.array([[8.0, 0, 8], [0, 8.0, 6], [0, 0, 1]]))
 POSE = make_transform(np.eye(3), [0.0, -0.1, 0.2])
+MOTION = make_transform(np.eye(3), [1.5, 0, 0])
 PIXELS = np.arange(12 * 16 * 3, dtype=np.uint8).reshape(12, 16, 3)
 STAMP, CLOUD_STAMP = 30, 50
 TIMEOUT = 30.0
@@ -43,6 +44,10 @@ class FakeExtrinsics:
             raise GeometryError(f"unknown frame '{target}'")
         return POSE
 
+    def motion(self, frame, target_stamp, source_stamp):
+        self.asked.append((frame, target_stamp, frame, source_stamp))
+        return MOTION
+
 
 class Rig:
     """Cameras, and the warnings they gave."""
@@ -52,15 +57,15 @@ class Rig:
         self.extrinsics = FakeExtrinsics()
         self.cameras = LiveCameras(topics, calibration, self.warnings.append)
 
-    def views(self, message=None, with_pixels=(), extrinsics=True):
-        message = image.encode_rgb8(PIXELS, STAMP, "any", TYPES) if message is None else message
-        return self.cameras.views(
-            {"car/front": (STAMP, message)},
+    def views(self, extrinsics=True, live=("car/front",), stamps=None):
+        views, self.unused = self.cameras.views(
+            {"car/front": STAMP} if stamps is None else stamps,
+            live,
             CLOUD_STAMP,
             "lidar",
             self.extrinsics if extrinsics else None,
-            with_pixels,
         )
+        return views
 
     def set_info(self, frame="front_optical", **changes):
         info = camera_info.encode(CAMERA, STAMP, frame, TYPES)
@@ -105,27 +110,56 @@ def test_rectified_images_are_those_of_p_and_r():
     np.testing.assert_allclose(view.T_camera_lidar, make_transform(turn, [0, 0, 0]) @ POSE)
 
 
-def test_pixels_are_decoded_only_for_those_who_ask():
+def test_calibrated_camera_moves_with_the_robot_between_image_and_cloud(calibration):
+    rig = Rig(calibration=calibration)
+    (view,) = rig.views()
+    assert rig.extrinsics.asked == [("lidar", STAMP, "lidar", CLOUD_STAMP)]
+    np.testing.assert_allclose(view.T_camera_lidar, POSE @ MOTION)
+
+
+def test_view_needs_no_image():
     rig = Rig()
     rig.set_info()
-    (view,) = rig.views(with_pixels=["car/front"])
-    np.testing.assert_array_equal(view.image, PIXELS)
+    (view,) = rig.views(stamps={}, live=())  # its CameraInfo comes
+    assert view.stamp == CLOUD_STAMP
+
+
+def test_camera_that_sends_nothing_any_more_is_left_out():
+    rig = Rig()
+    rig.set_info()
+    camera = rig.cameras.camera("car/front")
+    camera._clock = lambda: camera._infos.dead_at
+    assert len(rig.views(live=["car/front"])) == 1
+    assert rig.views(live=()) == ()
+    assert rig.unused == {"car/front": f"no image on {RAW}"}
+
+
+def test_pixels_are_decoded_when_asked_for():
+    rig = Rig()
+    rig.set_info()
+    (view,) = rig.views()
+    assert view.image.size == 0
+    drawn = rig.cameras.with_pixels(view, image.encode_rgb8(PIXELS, STAMP, "any", TYPES))
+    np.testing.assert_array_equal(drawn.image, PIXELS)
+    assert drawn.camera is view.camera
     damaged = image.encode_jpeg(PIXELS, STAMP, "any", TYPES)
     damaged.data = damaged.data[:40]
-    assert len(rig.views(damaged)) == 1
-    assert rig.views(damaged, with_pixels=["car/front"]) == ()
+    assert rig.cameras.with_pixels(view, damaged) is None
     assert "not a whole JPEG" in rig.warnings[0]
+    other = image.encode_jpeg(PIXELS[:6], STAMP, "any", TYPES)
+    assert rig.cameras.with_pixels(view, other) is None
+    assert "its images are 16 x 6, its calibration is for 16 x 12" in rig.warnings[1]
 
 
 def test_camera_without_info_is_left_out_until_it_comes():
     rig = Rig()
     assert rig.views() == ()
-    assert rig.warnings == [
-        "camera 'car/front' is left out: no message on /car/front/camera_info, and no calibration "
-        "file names it"
-    ]
+    reason = "no message on /car/front/camera_info, and no calibration file names it"
+    assert rig.warnings == [f"camera 'car/front' is left out: {reason}"]
+    assert rig.unused == {"car/front": reason}
     rig.set_info()
     assert len(rig.views()) == 1
+    assert rig.unused == {}
 
 
 @pytest.mark.parametrize(
@@ -139,8 +173,10 @@ def test_camera_without_info_is_left_out_until_it_comes():
 def test_camera_that_cannot_be_placed_is_left_out_with_the_reason(changes, reason):
     rig = Rig()
     rig.set_info(**changes)
+    rig.cameras.camera("car/front").note_image(image.encode_rgb8(PIXELS, STAMP, "any", TYPES))
     assert rig.views() == ()
     assert reason in rig.warnings[0]
+    assert reason in rig.unused["car/front"]
 
 
 def test_new_calibration_replaces_the_old_one():
@@ -173,6 +209,17 @@ def test_topics_that_do_not_name_cameras_are_refused(topics, reason):
         Rig(topics=topics)
 
 
+def test_names_are_relative_to_the_node_and_the_file_may_say_all():
+    cameras = LiveCameras(["/car/front/image_raw", "/rear/image"], "", print, "/car")
+    assert cameras.names == ["front", "rear"]
+    assert cameras.camera("front").info_topic == "/car/front/camera_info"
+
+
+def test_calibration_that_may_mean_two_cameras_is_refused(calibration):
+    with pytest.raises(ConfigError, match="'front' may mean each of"):
+        Rig(topics=[RAW, "/bus/front/image_raw"], calibration=calibration)
+
+
 def test_calibration_of_a_camera_that_is_not_used_is_warned_of(calibration):
     rig = Rig(topics=["/rear/image_raw"], calibration=calibration)
     assert "camera 'front' is none of 'image_topics', which are of rear" in rig.warnings[0]
@@ -197,13 +244,29 @@ def test_images_and_camera_info_arrive_over_dds(reliability, monkeypatch):
         def seen() -> bool:
             infos.publish(camera_info.encode(CAMERA, STAMP, "front_optical", TYPES))
             images.publish(image.encode_rgb8(PIXELS, STAMP, "any", TYPES))
-            return bool(arrived) and bool(rig.views(arrived[-1][1]))
+            return bool(arrived) and bool(rig.views(live=()))
 
         spin_until(seen)
         for each in undo:
             each()
         assert node.count_subscribers(RAW) == 0
     assert arrived[0][0] == "car/front"
+
+
+def test_camera_info_that_was_sent_once_before_is_heard(monkeypatch):
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    rig = Rig()
+    with run_node("cameras") as (node, spin_until):
+        kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        infos = node.create_publisher(
+            TYPES["sensor_msgs/msg/CameraInfo"], "/car/front/camera_info", kept
+        )
+        infos.publish(camera_info.encode(CAMERA, STAMP, "front_optical", TYPES))
+        undo = rig.cameras.subscribe(node, MutuallyExclusiveCallbackGroup(), lambda *_: None)
+        spin_until(rig.views)
+        for each in undo:
+            each()
+        assert node.count_subscribers("/car/front/camera_info") == 0
 
 
 @contextmanager

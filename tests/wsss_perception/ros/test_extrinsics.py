@@ -22,6 +22,7 @@ from wsss_perception.ros import extrinsics
 from wsss_perception.ros.extrinsics import (
     WAIT_TIME,
     Extrinsics,
+    Jumps,
     Tf2Transforms,
     TreeTransforms,
     open_transforms,
@@ -202,6 +203,73 @@ def test_poses_that_do_not_come_are_waited_for_once_a_second(graph):
 def test_nothing_is_waited_for_without_a_fixed_frame(graph):
     placed = Extrinsics(graph.transforms, "", sleep=pytest.fail)
     assert not placed.wait_for("lidar", SECOND)
+
+
+def test_a_wait_may_have_begun_before(graph):
+    waiting = Waiting(graph)
+    waiting.now += 10.0
+    assert not waiting.extrinsics.wait_for("lidar", SECOND, since=waiting.now - 0.04)
+    assert 10.0 < waiting.now < 10.0 + 0.5 * WAIT_TIME
+
+
+def test_a_fixed_frame_that_is_not_used_is_told_of(graph):
+    graph.drive([0.0, 1.0])
+    told: list[str] = []
+    placed = Extrinsics(graph.transforms, "odom", on_unfixed=told.append)
+    placed.between("camera", 0, "lidar", SECOND)
+    np.testing.assert_allclose(placed.motion("lidar", 0, SECOND)[0, 3], 10.0)
+    assert told == []
+    placed.between("camera", 5 * SECOND, "lidar", SECOND)
+    np.testing.assert_array_equal(placed.motion("lidar", 5 * SECOND, SECOND), np.eye(4))
+    assert len(told) == 2
+    wrong = Extrinsics(graph.transforms, "odometry", on_unfixed=told.append)
+    np.testing.assert_allclose(wrong.between("camera", 0, "lidar", 0), invert(T_LIDAR_CAMERA))
+    assert "odometry" in told[2]
+
+
+def test_without_a_fixed_frame_no_motion_is_known_and_none_missed(graph):
+    placed = Extrinsics(graph.transforms, "", on_unfixed=pytest.fail)
+    np.testing.assert_array_equal(placed.motion("lidar", 0, SECOND), np.eye(4))
+    placed.between("camera", 0, "lidar", 0)
+
+
+class Looping:
+    """Time that goes back, told by clouds and by the clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.forgotten: list[float] = []
+        self.jumps = Jumps(lambda: self.forgotten.append(self.now), lambda: self.now)
+
+    def tell(self, *events: str) -> None:
+        for event in events:
+            if event.isdigit():
+                self.now += int(event)
+            if event in ("cloud", "first cloud"):
+                if event == "first cloud":
+                    self.jumps.note_clouds()
+                self.jumps.note_cloud()
+            if event == "clock":
+                self.jumps.note_clock()
+
+
+@pytest.mark.parametrize(
+    ("events", "times"),
+    [
+        (["clock", "first cloud"], [0]),
+        (["clock", "5", "first cloud"], [0]),
+        (["first cloud", "clock"], [0]),
+        (["first cloud", "cloud", "clock", "cloud"], [0]),
+        (["first cloud", "5", "first cloud"], [0, 5]),
+        (["clock", "5", "clock", "first cloud"], [0, 5]),
+        (["clock", "first cloud", "cloud", "5", "first cloud", "clock"], [0, 5]),
+        (["clock", "cloud", "5", "first cloud"], [0, 5]),
+    ],
+)
+def test_transforms_are_forgotten_once_a_jump(events, times):
+    looping = Looping()
+    looping.tell(*events)
+    assert looping.forgotten == times
 
 
 def test_tf2_ros_is_used_where_installed_else_its_messages_else_nothing(tf2_ros, monkeypatch):

@@ -1,6 +1,7 @@
 """The node under a lifecycle manager, and the change of its model, over DDS."""
 
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from wsss_perception.segmenter import Segmenter
 CONFIGURE, CLEAN_UP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
 QUIET = 1.0  # seconds in which nothing comes from a node that is not active
+PERIOD = 0.2  # seconds between two clouds of a sensor, many times what the work on one takes
 
 
 @pytest.fixture(scope="module")
@@ -112,28 +114,37 @@ def test_configuring_with_a_refused_model_fails_with_the_reason(active, make_mes
     assert "/nowhere/at/all: not a model bundle" in active.log()
 
 
-def test_model_is_swapped_under_load_without_a_lost_cloud(active, bundle, other, make_message):
+def test_model_is_swapped_under_load_without_a_lost_cloud(nodes, bundle, other, make_message):
+    node = nodes(f"model:={bundle.folder}", "device:=cpu")
     message = make_message(TYPES)
     before, after = confidence(bundle, message), confidence(other, message)
     assert np.abs(before - after).max() > 0.05
-    active.segment(make_message(TYPES))
-    active.answers.clear()
-    assert active.set_parameter("model", str(other.folder)) == ""
-    client = active.client.create_client(Trigger, "segment/load_model")
-    active.spin_until(client.service_is_ready, ANSWER_TIMEOUT)
+    node.segment(message)
+    assert node.set_parameter("model", str(other.folder)) == ""
+    client = node.client.create_client(Trigger, "segment/load_model")
+    node.spin_until(client.service_is_ready, ANSWER_TIMEOUT)
     future = client.call_async(Trigger.Request())
-    sent = more = 0
-    while more < 3:  # clouds after the swap
+    sent, more = 1, 0
+    while more < 5:  # clouds after the swap
         more += future.done()
-        active.segment(make_message(TYPES))
+        node.publish(message)
         sent += 1
+        due = time.monotonic() + PERIOD  # whether the last one is answered or not
+        node.spin_until(lambda due=due: time.monotonic() >= due, ANSWER_TIMEOUT)
+    node.answer_to(message)
     assert future.result().success
     assert str(other.folder) in future.result().message
-    found = [decode(answer).channels["confidence"] for answer in active.answers]
-    assert len(found) == sent
+    found = [decode(answer).channels["confidence"] for answer in node.answers]
     swapped = [bool(np.abs(c - after).max() < np.abs(c - before).max()) for c in found]
     assert swapped == sorted(swapped)
     np.testing.assert_allclose(found[-1], after, atol=0.01)
+    assert node.stop(signal.SIGTERM) == 0
+    counts = node.counters()
+    assert counts["received"] == sent
+    assert counts["published"] == len(found)
+    assert counts["published"] + counts["dropped"] == sent
+    assert counts["dropped"] <= sent // 4  # on a busy machine; the work never waits for the load
+    assert (counts["failed"], counts["lost"]) == (0, 0)
 
 
 def test_refused_model_leaves_the_old_one_at_work(active, bundle, make_message):
@@ -164,4 +175,4 @@ def test_node_stops_with_every_cloud_of_all_its_lives_accounted_for(active, make
     assert "Traceback" not in active.log()
     counts = active.counters()
     assert counts["received"] == counts["published"] + counts["dropped"] + counts["failed"]
-    assert counts["published"] >= 8
+    assert counts["published"] >= 5

@@ -18,6 +18,7 @@ from wsss_perception.ros import outputs
 from wsss_perception.ros.outputs import Outputs, Selection
 from wsss_perception.ros.pipeline import Result
 from wsss_perception.ros.session import MESSAGE_TYPES as TYPES
+from wsss_perception.segmenter import see_points
 
 ONTOLOGY = load_ontology("semantic_kitti")
 CAMERA = Camera(16, 12, np.array([[8.0, 0, 8], [0, 8.0, 6], [0, 0, 1]]))
@@ -61,51 +62,60 @@ class FakeNode:
 def result() -> Result:
     cloud = PointCloud(XYZ)
     semantic = SemanticCloud(LABELS, np.ones(4, np.float32), np.zeros(4, np.uint8))
-    views = (View("front", CAMERA, np.eye(4), PIXELS), View("rear", CAMERA, np.eye(4), PIXELS[:0]))
-    return Result(encode_cloud(cloud, TYPES), Frame(cloud, views), semantic, {}, [])
+    views = tuple(View(name, CAMERA, np.eye(4), PIXELS[:0], 3) for name in ("front", "rear"))
+    visible = see_points(XYZ, views)
+    return Result(encode_cloud(cloud, TYPES), Frame(cloud, views), semantic, {}, [], visible)
 
 
-@pytest.fixture
-def images() -> dict:
-    message = image.encode_rgb8(PIXELS, 3, "front_optical", TYPES)
-    return {"front": (3, message), "rear": (3, message)}
-
-
-def published(node: FakeNode, result: Result, images: dict, *topics: str) -> dict[str, list]:
+def published(node: FakeNode, result: Result, *topics: str) -> dict[str, list]:
     """Publishes to listeners of some topics; returns what was sent, by topic."""
     made = Outputs(node, True, ["front", "rear"])
     for topic in topics:
         node.topics[topic].listeners = 1
-    made.publish_parts(result, ONTOLOGY, images)
+    made.publish_parts(result, ONTOLOGY)
     return {topic: p.sent for topic, p in node.topics.items() if p.sent}
 
 
-def test_nothing_is_computed_for_nobody(result, images, monkeypatch):
+def test_nothing_is_computed_for_nobody(result, monkeypatch):
     for name in ("class_mask", "select_points", "overlay_points"):
         monkeypatch.setattr(outputs, name, lambda *_: pytest.fail("computed for nobody"))
-    assert published(FakeNode(filter_classes=["car"]), result, images) == {}
+    assert published(FakeNode(filter_classes=["car"]), result) == {}
 
 
 @pytest.mark.parametrize(("keeps", "points"), [(True, 1), (False, 3)])
-def test_filtered_points_are_those_of_the_classes_or_the_others(result, images, keeps, points):
+def test_filtered_points_are_those_of_the_classes_or_the_others(result, keeps, points):
     node = FakeNode(filter_classes=["car"], filter_keeps=keeps)
-    sent = published(node, result, images, "filtered_points")
+    sent = published(node, result, "filtered_points")
     assert [message.width for message in sent["filtered_points"]] == [points]
     assert list(sent) == ["filtered_points"]
 
 
 @pytest.mark.parametrize(("classes", "points"), [([""], 2), (["road"], 1)])
-def test_ground_points_are_those_of_the_ontology_or_as_asked(result, images, classes, points):
-    sent = published(FakeNode(ground_classes=classes), result, images, "ground_points")
+def test_ground_points_are_those_of_the_ontology_or_as_asked(result, classes, points):
+    sent = published(FakeNode(ground_classes=classes), result, "ground_points")
     assert [message.width for message in sent["ground_points"]] == [points]
 
 
-def test_overlay_is_drawn_for_the_camera_that_is_listened_to(result, images):
-    sent = published(FakeNode(), result, images, "overlay/front", "overlay/rear")
-    assert list(sent) == ["overlay/front"]  # the rear image was not decoded
-    (picture,) = sent["overlay/front"]
+def test_overlay_is_the_image_with_points(result):
+    node = FakeNode()
+    view = replace(result.frame.views[0], image=PIXELS)
+    made = Outputs(node, True, ["front", "rear"])
+    made.publish_overlay(view, "front_optical", result, ONTOLOGY)
+    assert [topic for topic, p in node.topics.items() if p.sent] == ["overlay/front"]
+    (picture,) = node.topics["overlay/front"].sent
     assert (picture.header.frame_id, picture.header.stamp.nanosec) == ("front_optical", 3)
     assert image.decode(picture).any()
+
+
+def test_what_a_view_sees_is_computed_once_for_one_place(result, monkeypatch):
+    view = replace(result.frame.views[0], image=PIXELS)
+    monkeypatch.setattr("wsss_perception.overlay.visible_points", pytest.fail)
+    made = Outputs(FakeNode(), True, ["front", "rear"])
+    made.publish_overlay(view, "front_optical", result, ONTOLOGY)
+    elsewhere = np.eye(4)
+    elsewhere[0, 3] = 0.1
+    assert result.visible_in(replace(view, T_camera_lidar=elsewhere)) is None
+    assert result.visible_in(replace(view, camera=replace(CAMERA, width=20))) is None
 
 
 def test_only_overlays_with_listeners_are_named():

@@ -3,10 +3,11 @@ import pytest
 from rosbags.typesys import Stores, get_typestore
 
 from wsss_perception.errors import MessageError
-from wsss_perception.frame import UNKNOWN
+from wsss_perception.frame import UNKNOWN, View
+from wsss_perception.geometry import Camera
 from wsss_perception.messages.point_cloud2 import decode
 from wsss_perception.ros.pipeline import Pipeline
-from wsss_perception.segmenter import Segmenter
+from wsss_perception.segmenter import Segmenter, count_views
 
 TYPES = get_typestore(Stores.ROS2_JAZZY).types
 ADDED = ["label", "confidence", "seen", "rgb"]
@@ -45,6 +46,33 @@ def test_pipeline_names_the_seconds_of_each_stage(pipeline, make_message):
     seconds = pipeline(make_message(TYPES), 0.0, 1.0).seconds
     assert list(seconds) == ["decode", "voxelize", "network", "scatter", "encode"]
     assert min(seconds.values()) > 0
+
+
+def test_pipeline_asks_for_views_when_the_labels_are_there(spec, make_message):
+    """What the points are needs no camera; which of them are seen does."""
+    order = []
+
+    class Engine(CellEngine):
+        def __call__(self, coords, features):
+            order.append("network")
+            return super().__call__(coords, features)
+
+    camera = Camera(100, 100, np.array([[50.0, 0, 50], [0, 50, 50], [0, 0, 1]]))
+    view = View("up", camera, np.eye(4), np.zeros((0, 0, 3), np.uint8))
+
+    def look():
+        order.append("views")
+        return (view,)
+
+    result = Pipeline(Segmenter(spec, Engine()))(make_message(TYPES), 0.0, 1.0, look)
+    assert order == ["network", "views"]
+    stages = ["decode", "voxelize", "network", "scatter", "cameras", "seen", "encode"]
+    assert list(result.seconds) == stages
+    expected = count_views(result.frame.cloud.xyz, (view,))
+    assert 0 < expected.sum() < len(expected)
+    np.testing.assert_array_equal(result.semantic.seen, expected)
+    np.testing.assert_array_equal(decode(result.message).channels["seen"], expected)
+    np.testing.assert_array_equal(result.visible_in(view)[0], np.flatnonzero(expected))
 
 
 def test_pipeline_hides_labels_below_min_confidence(pipeline, make_message):

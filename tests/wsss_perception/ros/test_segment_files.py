@@ -11,6 +11,8 @@ import yaml
 from rosbags.typesys import Stores, get_typestore
 
 from wsss_perception.camera_topics import camera_namespace
+from wsss_perception.engines import load_engine
+from wsss_perception.errors import EngineError
 from wsss_perception.frame import SemanticCloud
 from wsss_perception.messages.point_cloud2 import decode, encode_semantic
 
@@ -168,6 +170,16 @@ def test_ros_reads_the_parameter_files_as_they_are_written(declared, file):
     wanted = {name: default(parameter) for name, parameter in declared.items()}
     for name, value in (wanted | read_parameters(file)).items():
         assert values[name] == ([""] if value == [] else value)
+
+
+def test_engine_may_be_each_that_there_is(declared):
+    with pytest.raises(EngineError, match="known: ") as refused:
+        load_engine("no engine", None)
+    known = str(refused.value).partition("known: ")[2].split(", ")
+    assert list(declared["engine"].choices) == known
+    for name in known:
+        assert name in declared["engine"].description
+        assert f"`{name}`" in NODE_DOC
 
 
 def test_document_tells_every_parameter_its_default_and_whether_it_can_change(declared):

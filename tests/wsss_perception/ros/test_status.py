@@ -1,3 +1,8 @@
+import threading
+from contextlib import suppress
+
+import pytest
+
 from wsss_perception.ros.status import Status, Throttle
 from wsss_perception.ros.worker import Counters
 
@@ -25,6 +30,36 @@ def test_throttle_takes_texts_with_other_numbers_for_the_same():
     throttle = Throttle(5.0, FakeClock())
     assert throttle("cloud of 12.5 is cut short")
     assert not throttle("cloud of 13.75 is cut short")
+    assert throttle("<Buffer at 0x7f3e10>")
+    assert not throttle("<Buffer at 0x7f3e22>")
+
+
+@pytest.mark.parametrize("names", [("cam0", "cam1"), ("image_02", "image_03"), ("0", "1")])
+def test_throttle_keeps_names_with_numbers_apart(names):
+    throttle = Throttle(5.0, FakeClock())
+    for name in names:
+        assert throttle(f"camera '{name}' is left out of 3 clouds")
+        assert throttle(f"no message on /{name}/camera_info in 2.5 s")
+    assert not throttle(f"camera '{names[0]}' is left out of 4 clouds")
+
+
+def test_throttle_answers_one_thread_after_the_other():
+    together = threading.Barrier(2)
+    met, passed = [], []
+
+    def clock() -> float:
+        with suppress(threading.BrokenBarrierError):  # the other thread is kept out
+            met.append(together.wait(0.2))
+        return 100.0
+
+    throttle = Throttle(5.0, clock)
+    threads = [threading.Thread(target=lambda: passed.append(throttle("bad"))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert met == []
+    assert sorted(passed) == [False, True]
 
 
 def test_status_reports_rates_latency_and_totals():

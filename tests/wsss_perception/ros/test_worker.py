@@ -158,6 +158,23 @@ def test_worker_survives_a_failing_job_and_reports_it():
     )
 
 
+def test_worker_survives_a_failure_that_cannot_be_told(caplog):
+    def tell(error) -> None:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    gate = Gate()
+    gate.opened.set()
+    setup = Setup(gate, tell)
+    for item in (ValueError("bad cloud"), "good"):
+        setup.submit(item)
+        setup.wait_until_idle()
+    setup.worker.close()
+    assert gate.done == ["good"]
+    assert setup.counters.failed == 1
+    assert "bad cloud" in caplog.text
+    assert "dictionary changed size" in caplog.text
+
+
 def test_counters_go_on_when_the_work_begins_again():
     counters = Counters()
     for _ in range(2):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -48,7 +50,8 @@ def make_scene(number: int) -> Scene:
         rng.uniform(0, 15, (10 * VIEWS, 2)).astype(np.float32),
         rng.uniform(1, 9, 10 * VIEWS).astype(np.float32),
     )
-    return Scene(points, views, np.array([number % 2 == 0, True]))
+    tags = np.array([number % 2 == 0, True])
+    return Scene(points, views, tags, np.ones(2, dtype=bool), tags_alone=number == 0)
 
 
 class MadeScenes:
@@ -112,6 +115,8 @@ def test_a_batch_keeps_points_pairs_and_regions_with_their_scenes():
     assert batch.draw.tolist() == [0, 0, 1, 1]
     assert batch.tagged.all()
     np.testing.assert_array_equal(batch.tags.numpy(), [scene.tags for scene in scenes])
+    assert batch.view_tags.all()
+    assert batch.tags_alone.tolist() == [scene.tags_alone for scene in scenes]
     np.testing.assert_array_equal(batch.points.scene.numpy(), np.repeat(np.arange(4), sizes))
     # pairs join a view and a point of one scene
     views = batch.views
@@ -152,10 +157,37 @@ def test_a_scene_without_views_or_tags_is_collated_too(lacking):
         def read(self, index, rng):
             scene = make_scene(index)
             if lacking == "tags":
-                return Scene(scene.points, scene.views, None)
-            return Scene(scene.points, scene.views.select_views(np.zeros(0, int)), scene.tags)
+                return replace(scene, tags=None, view_tags=None)
+            return replace(scene, views=scene.views.select_views(np.zeros(0, int)))
 
     order = DrawOrder([DrawGroup(np.arange(5))], 0, 20)
     batch = SceneCollator(SPEC)([SceneDraws(Bare(), order, Flip(), Flip(), False, 0.0, 0)[0]])
     assert len(batch.views.images) == (0 if lacking == "views" else VIEWS)
     assert batch.tagged.tolist() == [lacking != "tags"]
+
+
+class OfTwoSensors:
+    """Scenes with a ring, and with a time, in turns."""
+
+    def read(self, index, rng):
+        scene = make_scene(index)
+        cloud, name = scene.points.cloud, "time" if index % 2 else "ring"
+        more = {name: np.full(len(cloud), 7, np.float32)}
+        points = replace(scene.points, cloud=replace(cloud, channels={**cloud.channels, **more}))
+        return replace(scene, points=points)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_scenes_of_different_channels_are_mixed_by_those_of_both_and_by_fills(turn):
+    class InOrder(OfTwoSensors):
+        def read(self, index, rng):
+            return super().read(next(numbers), rng)
+
+    numbers = iter([0, 1][::turn])
+    order = DrawOrder([DrawGroup(np.arange(5))], 0, 20)
+    features = (Feature("intensity"), Feature("ring", fill=-1.0))
+    draw = SceneDraws(InOrder(), order, Flip(), Flip(), True, 0.0, 0, features)[0]
+    channels = draw.student.cloud.channels
+    assert channels.keys() == {"intensity", "ring"}
+    rings = np.split(channels["ring"], [len(draw.teacher[0])])
+    assert [np.unique(ring).tolist() for ring in rings] == [[7], [-1]][::turn]

@@ -1,0 +1,225 @@
+"""The work of the node, with a model that takes no time and without DDS."""
+
+import gc
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: make install")
+
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from wsss_perception.calibration import CameraCalibration, write_calibration
+from wsss_perception.frame import Frame, PointCloud, SemanticCloud
+from wsss_perception.geometry import Camera
+from wsss_perception.messages import image
+from wsss_perception.ros import stream as stream_module
+from wsss_perception.ros.cameras import LiveCameras
+from wsss_perception.ros.parameters import declare_parameters
+from wsss_perception.ros.pipeline import Result
+from wsss_perception.ros.session import MESSAGE_TYPES as TYPES
+from wsss_perception.ros.stream import Stream
+from wsss_perception.ros.worker import Counters
+
+MS = 1_000_000
+STAMP = 10_000 * MS
+CAMERA = Camera(16, 12, np.array([[8.0, 0, 8], [0, 8.0, 6], [0, 0, 1]]))
+PIXELS = np.zeros((12, 16, 3), dtype=np.uint8)
+TIMEOUT = 30.0
+PATIENCE = 8.0  # longest that an overlay waits for its image, here
+
+
+class Desk:
+    """Where a stream's results and reports go, in their order."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.drawn: list[int] = []
+        self.unused: list[dict[str, str]] = []
+        self.seconds: dict[str, float] = {}
+        self.warnings: list[str] = []
+        self.counters = Counters()
+        self.is_heard = True
+
+    def is_overlaid(self, _camera: str) -> bool:
+        return self.is_heard
+
+    def publish_semantic(self, message: Any) -> None:
+        self.events.append("cloud")
+
+    def publish_parts(self, result: Result, ontology: Any) -> None:
+        self.events.append("parts")
+
+    def publish_overlay(self, view: Any, frame_id: str, result: Result, ontology: Any) -> None:
+        self.drawn.append(view.stamp)
+
+    def start(self, arrival: float) -> None:
+        pass
+
+    def publish(self, arrival: float, seconds: dict[str, float], unused: dict[str, str]) -> None:
+        self.unused.append(dict(unused))
+
+    def add(self, seconds: dict[str, float]) -> None:
+        self.events.append("done")
+        self.seconds |= seconds
+
+    def fail(self, reason: str) -> None:
+        self.events.append(reason)
+
+    def pipeline(
+        self, message: Any, _low: float, _scale: float, views: Any, _motion: Any
+    ) -> Result:
+        cloud = PointCloud(np.zeros((0, 3), np.float32), {}, stamp_of(message), "lidar")
+        semantic = SemanticCloud(*(np.zeros(0, np.uint8) for _ in range(3)))
+        return Result(message, Frame(cloud, views()), semantic, {}, [], ((),))
+
+    def wait_for(self, done: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + TIMEOUT
+        while not done():
+            assert time.monotonic() < deadline, (self.events, self.warnings)
+            time.sleep(0.002)
+
+
+class Rig:
+    """A stream at a desk, and messages for it."""
+
+    def __init__(self, folder, **parameters: Any) -> None:
+        self.context = Context()
+        self.context.init(domain_id=1 + os.getpid() % 90)
+        parameters = {"camera_wait": PATIENCE, **parameters}
+        self.node = Node(
+            "stream",
+            context=self.context,
+            parameter_overrides=[Parameter(n, value=v) for n, v in parameters.items()],
+        )
+        declare_parameters(self.node)
+        self.desk = Desk()
+        path = folder / "calibration.yaml"
+        write_calibration(path, {"front": CameraCalibration(CAMERA, np.eye(4))})
+        self.cameras = LiveCameras(["/front/image"], path, self.desk.warnings.append)
+        spec = SimpleNamespace(cameras="none", ontology=None)
+        self.model = SimpleNamespace(spec=spec, pipeline=self.desk.pipeline)
+        self.stream: Stream | None = None
+
+    def open(self) -> Stream:
+        desk = self.desk
+        self.stream = Stream(
+            self.node, lambda: self.model, self.cameras, desk, desk, desk.warnings.append
+        )
+        return self.stream
+
+    def send_image(self, stamp: int) -> Any:
+        message = image.encode_rgb8(PIXELS, stamp, "front_optical", TYPES)
+        self.stream._add_image("front", message)
+        return message
+
+    def send_cloud(self, stamp: int) -> None:
+        header = SimpleNamespace(stamp=SimpleNamespace(sec=0, nanosec=0), frame_id="lidar")
+        header.stamp.sec, header.stamp.nanosec = divmod(stamp, 10**9)
+        self.stream._add_cloud(SimpleNamespace(header=header))
+
+    def close(self) -> None:
+        if self.stream is not None:
+            self.stream.close()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+def stamp_of(message: Any) -> int:
+    return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+
+
+@pytest.fixture
+def make_rig(tmp_path, monkeypatch) -> Iterator[Callable[..., Rig]]:
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    rigs: list[Rig] = []
+
+    def make(**parameters: Any) -> Rig:
+        rigs.append(Rig(tmp_path, **parameters))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.close()
+
+
+def test_overlay_is_drawn_of_an_image_that_comes_after_its_cloud(make_rig):
+    rig = make_rig()
+    rig.open()
+    rig.send_image(STAMP - 90 * MS)
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: "parts" in rig.desk.events)
+    assert rig.desk.events == ["cloud", "parts"]  # the cloud did not wait
+    assert rig.desk.unused == [{}]  # nor does the camera count as missing
+    rig.send_image(STAMP + 10 * MS)
+    rig.desk.wait_for(lambda: "done" in rig.desk.events)
+    assert rig.desk.drawn == [STAMP + 10 * MS]
+    assert 0 <= rig.desk.seconds["outputs"] < PATIENCE / 2
+
+
+def test_the_next_cloud_does_not_wait_for_the_overlay_of_the_last(make_rig):
+    rig = make_rig()
+    rig.open()
+    rig.send_image(STAMP - 10 * MS)
+    begin = time.monotonic()
+    for number in range(3):
+        rig.send_cloud(STAMP + number * MS)
+        rig.desk.wait_for(lambda seen=number: rig.desk.events.count("cloud") > seen)
+    assert time.monotonic() - begin < PATIENCE / 2
+    rig.desk.wait_for(lambda: len(rig.desk.drawn) == 2)
+    assert rig.desk.drawn == [STAMP - 10 * MS] * 2
+
+
+def test_images_are_kept_only_while_somebody_listens(make_rig):
+    rig = make_rig()
+    rig.open()
+    for is_heard in (True, False):
+        rig.desk.is_heard = is_heard
+        alive = weakref.ref(rig.send_image(STAMP).data)
+        gc.collect()
+        assert (alive() is not None) == is_heard
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: "done" in rig.desk.events)
+    assert rig.desk.unused == [{}]
+    assert rig.desk.drawn == []
+
+
+def test_a_fixed_frame_without_effect_is_told_of(make_rig, monkeypatch):
+    monkeypatch.setattr(stream_module, "open_transforms", lambda *_: None)
+    rig = make_rig(fixed_frame="odom")
+    rig.open()
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: rig.desk.unused)
+    (unused,) = rig.desk.unused
+    assert set(unused) == {"fixed_frame", "front"}
+    assert unused["front"] == "no image on /front/image"
+    assert any("'fixed_frame' has no effect" in text for text in rig.desk.warnings)
+
+
+@pytest.mark.parametrize("fixed_frame", ["odom", ""])
+def test_transforms_are_listened_to_for_the_motion_of_calibrated_cameras(
+    make_rig, monkeypatch, fixed_frame
+):
+    opened: list[object] = []
+    monkeypatch.setattr(stream_module, "open_transforms", lambda *given: opened.append(given))
+    make_rig(fixed_frame=fixed_frame).open()
+    assert len(opened) == (fixed_frame != "")
+
+
+def test_activation_that_fails_leaves_nothing_behind(make_rig, monkeypatch):
+    rig = make_rig()
+    before = threading.active_count()
+    monkeypatch.setattr(rig.node, "create_timer", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        rig.open()
+    assert threading.active_count() == before
+    assert rig.node.count_subscribers("points") == rig.node.count_subscribers("/front/image") == 0
