@@ -31,7 +31,7 @@ ARGUMENTS = (
     ("semantic_points", "semantic_points", "topic of the segmented clouds"),
     ("image_topics", "", "each camera's images, by commas; as in params_file if empty"),
     ("calibration_file", "", "the cameras, without TF; as in params_file if empty"),
-    ("engine", "", "inference engine; as in params_file if empty"),
+    ("engine", "", "auto, tensorrt, spconv or onnxruntime; as in params_file if empty"),
     ("device", "", "cpu, cuda, cuda:<n> or auto; as in params_file if empty"),
     ("params_file", str(CONFIG / "segment.yaml"), "parameters of the node"),
     ("namespace", "", "namespace of the node and of relative topics"),
