@@ -188,7 +188,7 @@ def test_start_from_takes_a_bundles_weights_and_a_fresh_head_for_other_classes(
 
     fewer = tmp_path / "three.yaml"
     ontology = bundle.spec.ontology.to_dict()
-    fewer.write_text(yaml.safe_dump({**ontology, "classes": ontology["classes"][:3]}))
+    fewer.write_text(yaml.safe_dump({**ontology, "classes": ontology["classes"][:3], "ground": []}))
     config.ontology = str(fewer)
     other = build_network(config).state_dict()
     assert other["head.weight"].shape[0] == 3

@@ -69,7 +69,9 @@ def test_supervision_by_labels_of_other_classes_names_both(config, mini_log, tmp
     path = tmp_path / "mine.yaml"
     ontology = open_dataset("semantic_kitti", mini_log.root).ontology.to_dict()
     path.write_text(
-        yaml.safe_dump({**ontology, "name": "mine", "classes": ontology["classes"][:3]})
+        yaml.safe_dump(
+            {**ontology, "name": "mine", "classes": ontology["classes"][:3], "ground": []}
+        )
     )
     config.ontology = str(path)
     with pytest.raises(ConfigError, match=r"'semantic_kitti'.*'mine'"):
@@ -170,7 +172,7 @@ def test_processes_share_the_held_back_sweeps_and_load_as_many(config, processes
     batches = [list(loader) for loader in loaders]
     assert {len(mine) for mine in batches} == {-(-3 // processes)}
     assert all(batch.features.shape[1] == 2 for mine in batches for batch in mine)
-    sizes = sorted(len(batch.labels) for mine in batches for batch in mine if len(batch.coords))
+    sizes = sorted(len(batch.labels) for mine in batches for batch in mine if len(batch.labels))
     assert sizes == sorted(map(len, expected))
 
 
