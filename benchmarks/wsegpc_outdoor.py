@@ -46,8 +46,8 @@ VARIANTS = {
 POOLS = {"voted": PoolConfig(prior=1.0, network=0.5, regions=0.5), "alone": PoolConfig()}
 TABLES = {
     "Pseudo-labels in view": "pseudo",
-    "The same checkpoints, region votes in every pool, in view": "voted",
-    "The averaged network and its region votes alone, in view": "alone",
+    "With region votes in every pool, in view, seed 0": "voted",
+    "The averaged network and its region votes alone, in view, seed 0": "alone",
     "3D network that learned from the pseudo-labels": "seq",
 }
 
@@ -86,8 +86,8 @@ def train_and_score(name: str, seed: int, arguments: argparse.Namespace) -> None
         scores = run / f"pseudo{sequence}.json"
         if not scores.exists():
             report.write_json(scores, score_pseudo_labels(run / PSEUDO_LABELS, root, sequence))
-        for name, pool in POOLS.items():
-            scores = run / f"{name}{sequence}.json"
+        for file, pool in POOLS.items() if seed == 0 else ():
+            scores = run / f"{file}{sequence}.json"
             if not scores.exists():
                 report.write_json(scores, score_pool(run, root, sequence, pool, arguments))
         scores = run / f"seq{sequence}.json"
@@ -169,14 +169,11 @@ def make_table(arguments: argparse.Namespace) -> str:
         some = run_folder(arguments.output, "prior only", 0) / PSEUDO_LABELS
         projection = score_projection(some, arguments.data, sequence)
         for title, file in TABLES.items():
+            seeds = 1 if file in POOLS else arguments.seeds
             rows = {
                 name: [
-                    json.loads(
-                        (
-                            run_folder(arguments.output, name, seed) / f"{file}{sequence}.json"
-                        ).read_text()
-                    )
-                    for seed in range(arguments.seeds)
+                    read_scores(arguments.output, name, seed, file + sequence)
+                    for seed in range(seeds)
                 ]
                 for name in VARIANTS
             }
@@ -186,6 +183,11 @@ def make_table(arguments: argparse.Namespace) -> str:
             lines += [f"\n### {title}, sequence {sequence}", "", header(classes), rule(classes)]
             lines += [format_row(name, results, classes) for name, results in rows.items()]
     return "\n".join(lines) + "\n"
+
+
+def read_scores(output: Path, name: str, seed: int, file: str) -> dict:
+    """Reads the scores of a run."""
+    return json.loads((run_folder(output, name, seed) / f"{file}.json").read_text())
 
 
 if __name__ == "__main__":
