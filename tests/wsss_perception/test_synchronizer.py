@@ -144,7 +144,7 @@ def test_cloud_just_before_a_regular_camera_waits_for_it():
 def test_pairs_are_those_of_message_filters():
     """Where every image is there, and there is no doubt which one is the nearest."""
     message_filters = pytest.importorskip("message_filters", reason="comes with a ROS 2 install")
-    time = pytest.importorskip("builtin_interfaces.msg").Time
+    time = pytest.importorskip("builtin_interfaces.msg", reason="no ROS").Time
     rng = np.random.default_rng(3)
     arrivals = images("left", 20 * MS, 30, latency=30 * MS)
     arrivals += images("right", -15 * MS + PERIOD, 30, latency=10 * MS)

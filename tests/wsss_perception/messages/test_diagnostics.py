@@ -26,7 +26,7 @@ def test_array_survives_serialisation_by_either_side(types, level):
     store = get_typestore(Stores.ROS2_JAZZY)
     message = encode(Assessment(level, "m", {"a": "b"}), "n", "h", 7, types)
     if type(message).__module__.startswith("diagnostic_msgs"):
-        serialization = pytest.importorskip("rclpy.serialization")
+        serialization = pytest.importorskip("rclpy.serialization", reason="no rclpy")
         data = serialization.serialize_message(message)
     else:
         data = store.serialize_cdr(message, ARRAY)
