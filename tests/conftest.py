@@ -5,6 +5,11 @@ from pathlib import Path
 import pytest
 
 
+def pytest_configure() -> None:
+    """One thread of arithmetic everywhere: sums come out the same in every process of a test."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """Folder of the real sensor data; tests that use it are marked ``real_data``."""

@@ -1,8 +1,14 @@
 """Sparse convolution layers on spconv, on CPU and GPU."""
 
-import spconv.pytorch as spconv
+import spconv.core
 import torch
 from spconv.core import ConvAlgo
+
+if not torch.cuda.is_available():  # lists of GPU kernels, whose description takes 8 s to import
+    spconv.core.ALL_IMPGEMM_PARAMS = []
+    spconv.core.ALL_NATIVE_PARAMS = []
+
+import spconv.pytorch as spconv
 from spconv.pytorch import ops
 from spconv.pytorch.conv import SparseConvolution
 from torch import nn
