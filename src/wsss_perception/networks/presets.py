@@ -41,6 +41,8 @@ PRESETS = {
     "minkunet34c": Sizes((2, 3, 4, 6, 2, 2, 2, 2), (32, 64, 128, 256, 256, 128, 96, 96)),
     # for CPUs: few channels where voxels are many, kernel 3 in the stem
     "small": Sizes((1,) * 8, (16, 32, 64, 128, 64, 64, 48, 32), stem=16, stem_kernel=3),
+    # for 10 sweeps a second of 32 beams on two cores
+    "fast": Sizes((1,) * 8, (16, 32, 48, 64, 48, 32, 24, 16), stem=8, stem_kernel=3),
 }
 
 
