@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 
-def pytest_configure() -> None:
-    """One thread of arithmetic everywhere: sums come out the same in every process of a test."""
-    os.environ["OMP_NUM_THREADS"] = "1"
+# One thread of arithmetic in every process of a test: sums then come out the same. Set here, since
+# the libraries read it once, when other conftest files import them.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(scope="session")
