@@ -24,15 +24,21 @@ from launch_ros.substitutions import ExecutableInPackage
 
 CONFIG = Path(get_package_share_directory("wsss_perception")) / "config"
 TOPICS = ("points", "semantic_points")
-OVERRIDES = ("model", "engine", "device", "calibration_file")
+OVERRIDES = ("model", "engine", "device", "precision", "calibration_file")
 ARGUMENTS = (
     ("model", "", "folder of a model bundle; as in params_file if empty"),
     ("points", "points", "topic of the clouds to segment"),
     ("semantic_points", "semantic_points", "topic of the segmented clouds"),
     ("image_topics", "", "each camera's images, by commas; as in params_file if empty"),
     ("calibration_file", "", "the cameras, without TF; as in params_file if empty"),
-    ("engine", "", "auto, tensorrt, spconv or onnxruntime; as in params_file if empty"),
+    (
+        "engine",
+        "",
+        "auto, tensorrt, onnxruntime-tensorrt, spconv or onnxruntime; as in params_file if empty",
+    ),
     ("device", "", "cpu, cuda, cuda:<n> or auto; as in params_file if empty"),
+    ("precision", "", "auto, fp32 or fp16; as in params_file if empty"),
+    ("build_only", "false", "build the engine for this GPU, say where it lies, and end"),
     ("params_file", str(CONFIG / "segment.yaml"), "parameters of the node"),
     ("namespace", "", "namespace of the node and of relative topics"),
     ("use_sim_time", "false", "take the time from /clock, which a bag then gives"),
@@ -76,6 +82,8 @@ def start(context: LaunchContext) -> list[Action]:
         "output": "screen",
         "sigterm_timeout": "20",  # seconds to finish the cloud in work, and to unload torch
     }
+    if is_true(values["build_only"]):
+        return [Node(**segment)]  # it ends, and the launch with it
     nodes = replay(segment, player(values)) if values["bag"] else [Node(**segment)]
     rviz = Node(
         package="rviz2",
@@ -94,6 +102,8 @@ def overrides(values: dict[str, str]) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: ParameterValue(values[name], value_type=str) for name in OVERRIDES if values[name]
     }
+    if is_true(values["build_only"]):
+        given["build_only"] = True
     if values["image_topics"]:
         given["image_topics"] = [topic.strip() for topic in values["image_topics"].split(",")]
     return given

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class NodeProcess:
             its state.
         domain: of ROS; one of its own by default.
         namespace: of the node and of the client.
+        program: of Python, which starts the package's commands.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class NodeProcess:
         autostart: bool = True,
         domain: int | None = None,
         namespace: str = "",
+        program: Sequence[str] = ("-m", "wsss_perception"),
     ) -> None:
         self._log = folder / "log.txt"
         self.domain = next(_DOMAINS) if domain is None else domain
@@ -57,7 +59,7 @@ class NodeProcess:
         }
         given = (*parameters, f"autostart:={str(autostart).lower()}")
         words = itertools.chain.from_iterable(("-p", parameter) for parameter in given)
-        self._words = [*words, "-r", f"__ns:=/{namespace}"]
+        self._words = [*program, "segment", "--ros-args", *words, "-r", f"__ns:=/{namespace}"]
         self.process = self._start()
         self.context = rclpy.Context()
         self.context.init(domain_id=self.domain)
@@ -77,7 +79,7 @@ class NodeProcess:
     def _start(self) -> subprocess.Popen:
         with self._log.open("w") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "wsss_perception", "segment", "--ros-args", *self._words],
+                [sys.executable, *self._words],
                 env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

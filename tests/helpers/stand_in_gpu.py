@@ -19,7 +19,8 @@ from unittest import mock
 import numpy as np
 import onnxruntime
 
-MAGIC = b"stand-in plan\n"
+GPU_TABLES = "wsss_perception.engines.gpu_tables"
+MAGIC, TIMINGS = b"stand-in plan\n", b"stand-in timings\n"
 
 
 class Kind(IntEnum):
@@ -28,12 +29,13 @@ class Kind(IntEnum):
 
 
 class Cuda(ModuleType):
-    """The CUDA runtime with one GPU whose memory is the host's."""
+    """The CUDA runtime with GPUs called ``title`` whose memory is the host's."""
 
     cudaMemcpyKind = Kind  # noqa: N815
 
     def __init__(self, gpus: int = 1) -> None:
         super().__init__("runtime")
+        self.title = b"Stand-in"
         self.gpus, self.memory, self.freed = gpus, {}, []
         self.current = threading.local()  # each thread has its own current GPU
 
@@ -45,7 +47,7 @@ class Cuda(ModuleType):
         return (0,)
 
     def cudaGetDeviceProperties(self, index):  # noqa: N802
-        return 0, SimpleNamespace(name=b"Stand-in\0\0", major=9, minor=0)
+        return 0, SimpleNamespace(name=self.title + b"\0\0", major=9, minor=0)
 
     def cudaStreamCreate(self):  # noqa: N802
         return 0, 77
@@ -109,10 +111,33 @@ class Engine:
         return Context(self)
 
 
+class Config:
+    """Of a build; a timing cache of another content than the stand-in's is refused."""
+
+    def __init__(self) -> None:
+        self.timings, self.flags = None, {TensorRT.BuilderFlag.TF32}
+
+    def clear_flag(self, flag):
+        self.flags.discard(flag)
+
+    def add_optimization_profile(self, profile): ...
+
+    def create_timing_cache(self, content):
+        return bytearray(content) if content.startswith(TIMINGS) or not content else None
+
+    def set_timing_cache(self, timings, ignore_mismatch):
+        self.timings = timings
+        return not ignore_mismatch
+
+    def get_timing_cache(self):
+        return SimpleNamespace(serialize=lambda: self.timings)
+
+
 class TensorRT(ModuleType):
     """TensorRT; ``builds`` counts the engines that were built."""
 
     __version__ = "10.0.stand-in"
+    BuilderFlag = IntEnum("BuilderFlag", {"TF32": 7})
     NetworkDefinitionCreationFlag = IntEnum("Flags", {"STRONGLY_TYPED": 1})
     builds = 0
 
@@ -147,7 +172,7 @@ class TensorRT(ModuleType):
             return SimpleNamespace(flags=flags)
 
         def create_builder_config(self):
-            return SimpleNamespace(add_optimization_profile=lambda profile: None)
+            return Config()
 
         def create_optimization_profile(self):
             self.shapes = {}
@@ -158,13 +183,18 @@ class TensorRT(ModuleType):
             )
 
         def build_serialized_network(self, network, config):
+            assert not config.flags, "fp32 means fp32"
             TensorRT.builds += 1
+            config.timings += b"one build;" if config.timings else TIMINGS
             return MAGIC + json.dumps(self.shapes).encode() + b"\n" + network.graph
 
 
 @contextmanager
 def stand_in_gpu(cache: Path, gpus: int = 1) -> Iterator[Cuda]:
-    """Puts the stand-ins where the engine imports its libraries from; its cache is ``cache``."""
+    """Puts the stand-ins where the engine imports its libraries from; its cache is ``cache``.
+
+    Tables are built by numpy then: torch would build them on a real GPU.
+    """
     mine = [f"wsss_perception.engines.{name}" for name in ("tensorrt", "cuda_memory")]
     cuda, bindings, runtime = ModuleType("cuda"), ModuleType("cuda.bindings"), Cuda(gpus)
     bindings.runtime = runtime
@@ -173,13 +203,16 @@ def stand_in_gpu(cache: Path, gpus: int = 1) -> Iterator[Cuda]:
         "cuda.bindings": bindings,
         "cuda.bindings.runtime": runtime,
         "tensorrt": TensorRT("tensorrt"),
+        GPU_TABLES: None,
     }
     before = {name: sys.modules.pop(name, None) for name in (*modules, *mine)}
     sys.modules.update(modules)
     TensorRT.builds = 0
-    with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(cache)}):
-        yield runtime
-    for name, module in before.items():
-        sys.modules.pop(name, None)
-        if module is not None:
-            sys.modules[name] = module
+    try:
+        with mock.patch.dict(os.environ, {"XDG_CACHE_HOME": str(cache)}):
+            yield runtime
+    finally:
+        for name, module in before.items():
+            sys.modules.pop(name, None)
+            if module is not None:
+                sys.modules[name] = module

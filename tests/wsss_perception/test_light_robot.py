@@ -1,50 +1,73 @@
 """A robot without torch and spconv, as many embedded ones are."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from made_networks import write_random
 from rosbags.typesys import Stores, get_typestore
 
 from wsss_perception.bag import BagWriter, open_bag
+from wsss_perception.bundle import Bundle
 from wsss_perception.engines import load_engine
 from wsss_perception.frame import Frame, PointCloud
 from wsss_perception.messages import point_cloud2
 from wsss_perception.segmenter import Segmenter
 
-BLOCKED = """
-import sys
-for name in ("torch", "spconv", "spconv.pytorch", "cumm", "wsss_training"):
-    sys.modules[name] = None  # an import of it fails
-from wsss_perception.__main__ import COMMANDS
-from wsss_perception.cli import main
-sys.exit(main("wsss_perception", COMMANDS, sys.argv[1:]))
-"""
+LIGHT_ROBOT = Path(__file__).parents[1] / "helpers" / "light_robot.py"
 
 
 def test_segment_bag_gives_the_same_labels_without_torch_and_spconv(tmp_path):
     store = get_typestore(Stores.ROS2_JAZZY)
     bundle, _ = write_random(tmp_path / "bundle")
-    xyz = np.random.default_rng(0).normal(0, 8, (4000, 3)).astype(np.float32)
-    cloud = PointCloud(xyz)
     with BagWriter(tmp_path / "in", "mcap", store) as writer:
         topic = writer.add_topic("/points", "sensor_msgs/msg/PointCloud2")
-        writer.write(topic, 1, point_cloud2.encode_cloud(cloud, store.types))
+        writer.write(topic, 1, point_cloud2.encode_cloud(made_cloud(), store.types))
     words = ["segment-bag", tmp_path / "in", tmp_path / "out", "--bundle", bundle.folder]
     done = subprocess.run(
-        [sys.executable, "-c", BLOCKED, *map(str, words)],
+        [sys.executable, LIGHT_ROBOT, *map(str, words)],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    found = labels_of(tmp_path / "out")
-    expected = Segmenter(bundle.spec, load_engine("spconv", bundle, "cpu"))(Frame(cloud)).labels
+    check(labels_of(tmp_path / "out"), bundle)
+
+
+def test_node_gives_the_same_labels_without_torch_and_spconv(tmp_path, monkeypatch):
+    pytest.importorskip("rclpy", reason="rclpy is not installed: make install")
+    from node_process import NodeProcess
+
+    from wsss_perception.ros.session import MESSAGE_TYPES
+
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    bundle, _ = write_random(tmp_path / "bundle")
+    message = point_cloud2.encode_cloud(made_cloud(), MESSAGE_TYPES)
+    node = NodeProcess(tmp_path, f"model:={bundle.folder}", program=[str(LIGHT_ROBOT)])
+    try:
+        found = point_cloud2.decode(node.segment(message)).channels["label"]
+        assert "engine onnxruntime, fp32 on cpu" in node.log()
+        assert "engine onnxruntime is used instead: engine 'spconv' cannot run" in node.log()
+        assert node.stop(signal.SIGTERM) == 0
+    finally:
+        node.close()
+    check(found, bundle)
+
+
+def made_cloud() -> PointCloud:
+    return PointCloud(np.random.default_rng(0).normal(0, 8, (4000, 3)).astype(np.float32))
+
+
+def check(labels: np.ndarray, bundle: Bundle) -> None:
+    """Compares labels of the made cloud to those of the trained network."""
+    engine = load_engine("spconv", bundle, "cpu")
+    expected = Segmenter(bundle.spec, engine)(Frame(made_cloud())).labels
     assert len(np.unique(expected)) > 3
-    assert (found == expected).mean() >= 0.999
+    assert (labels == expected).mean() >= 0.999
 
 
 def labels_of(path: Path) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Every message is copied as it is. The results are on semantic_points, in the namespace of the
 clouds. Cameras with a camera_info that TF or a calibration file places are used for the points'
-`seen` counts and for the pictures.
+`seen` counts, for the pictures, and for the labels where the bundle has `cameras: optional`.
 """
 
 import argparse
@@ -11,7 +11,8 @@ from pathlib import Path
 from wsss_perception.bag import Pages, segment_bag
 from wsss_perception.bundle import choose_bundle
 from wsss_perception.cli import positive_integer
-from wsss_perception.engines import load_engine
+from wsss_perception.engines import describe, load_engine
+from wsss_perception.engines.options import PRECISIONS
 from wsss_perception.segmenter import Segmenter
 
 
@@ -28,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=1.0,
         help="factor that brings the intensities to 0..1, such as 0.0039 for 0..255 (default: 1)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="in which the network computes (default: auto, fp16 on a GPU, fp32 on a CPU)",
     )
     parser.add_argument(
         "--min-confidence",
@@ -54,7 +61,8 @@ def run(arguments: argparse.Namespace) -> None:
         WsssError: of the bundle, the engine, the bag or the calibration file.
     """
     bundle = choose_bundle(arguments.bundle, print)
-    engine = load_engine("auto", bundle)
+    engine = load_engine("auto", bundle, precision=arguments.precision, tell=print)
+    print(f"engine {describe(engine)}")
     segmenter = Segmenter(bundle.spec, engine, arguments.min_confidence)
     pictures = None
     if arguments.pictures is not None:

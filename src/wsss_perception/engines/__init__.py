@@ -1,29 +1,52 @@
 """Engines that run a bundle's network, one file each behind one small interface."""
 
 import logging
+from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.bundle import Bundle
+from wsss_perception.engines.options import Options
 from wsss_perception.errors import EngineError
 
 _ENGINES = {
     "tensorrt": "wsss_perception.engines.tensorrt",
+    "onnxruntime-tensorrt": "wsss_perception.engines.onnxruntime_tensorrt",
     "spconv": "wsss_perception.engines.spconv",
     "onnxruntime": "wsss_perception.engines.onnxruntime",
 }
 """Module of each engine, the best first; imported when asked for: libraries may be absent."""
 
+ENGINES = tuple(_ENGINES)
+"""Names of the engines, the best first."""
+
+BUILT = ("tensorrt", "onnxruntime-tensorrt")
+"""Engines that are built for a GPU, in minutes, and kept."""
+
 _log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):
-    """A loaded network."""
+    """A loaded network.
+
+    Attributes:
+        name: of the engine.
+        device: where it runs, ``cpu`` or ``cuda:<n>``.
+        precision: in which it computes, ``fp32`` or ``fp16``.
+        kept: file or folder that holds what was built for this GPU; None where nothing is.
+        seconds: that the ``network`` took in the last call, and its ``tables`` where they are not
+            built inside it.
+    """
 
     name: str
+    device: str
+    precision: str
+    kept: Path | None
+    seconds: dict[str, float]
 
     def __call__(
         self, coords: NDArray[np.int32], features: NDArray[np.float32]
@@ -40,38 +63,55 @@ class Engine(Protocol):
         ...
 
 
-def load_engine(name: str, bundle: Bundle, device: str = "auto") -> Engine:
+def load_engine(
+    name: str,
+    bundle: Bundle,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+    tell: Callable[[str], None] = _log.info,
+) -> Engine:
     """Loads a bundle's network into an engine.
 
     Args:
-        name: ``tensorrt``, ``spconv`` or ``onnxruntime``; ``auto`` takes the first of these that
-            works here and logs why those before it do not.
+        name: ``tensorrt``, ``onnxruntime-tensorrt``, ``spconv`` or ``onnxruntime``; ``auto`` takes
+            the first of these that works here and tells why those before it do not.
         bundle: the model.
         device: ``cpu``, ``cuda``, ``cuda:1``...; ``auto`` takes CUDA where it is available.
+        precision: ``fp32`` or ``fp16``; ``auto`` takes fp16 on a GPU and fp32 on a CPU.
+        threads: of the CPU, for engines that run there; 0 leaves them to the library. Those of
+            PyTorch are the whole process's.
+        tell: shows the user a line.
 
     Raises:
-        EngineError: unknown engine, or one whose libraries or device are missing.
+        EngineError: unknown engine, device or precision, or one that cannot run here.
     """
+    options = Options(device, precision, threads, tell)
     if name != "auto":
-        return _load(name, bundle, device)
+        return _load(name, bundle, options)
     reasons = []
     for candidate in _ENGINES:
         try:
-            engine = _load(candidate, bundle, device)
+            engine = _load(candidate, bundle, options)
         except EngineError as error:
             reasons.append(str(error))
             continue
         for reason in reasons:
-            _log.info("engine %s is used instead: %s", candidate, reason)
+            tell(f"engine {candidate} is used instead: {reason}")
         return engine
     raise EngineError("no engine can run here:\n  " + "\n  ".join(reasons))
 
 
-def _load(name: str, bundle: Bundle, device: str) -> Engine:
+def describe(engine: Engine) -> str:
+    """Names a loaded engine, its precision and its device."""
+    return f"{engine.name}, {engine.precision} on {engine.device}"
+
+
+def _load(name: str, bundle: Bundle, options: Options) -> Engine:
     if name not in _ENGINES:
         raise EngineError(f"unknown engine '{name}'; known: auto, {', '.join(_ENGINES)}")
     try:
         module = import_module(_ENGINES[name])
     except (ImportError, OSError) as error:  # OSError: a library that the module loads is missing
         raise EngineError(f"engine '{name}' cannot run here: {error}") from error
-    return module.load(bundle, device)
+    return module.load(bundle, options)

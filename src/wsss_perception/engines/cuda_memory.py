@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss_perception.engines.options import GPUS, parse_device
 from wsss_perception.errors import EngineError
 
 try:
@@ -20,6 +21,7 @@ class Device:
         name: ``auto``, ``cuda`` or ``cuda:<n>``.
 
     Attributes:
+        number: of the GPU.
         name: the GPU's name and compute capability.
         stream: handle of the stream.
 
@@ -28,23 +30,21 @@ class Device:
     """
 
     def __init__(self, name: str) -> None:
-        kind, _, number = name.partition(":")
-        if kind not in ("auto", "cuda") or (number and not number.isdigit()):
-            raise EngineError(f"unknown device '{name}' for a GPU engine; known: cuda, cuda:<n>")
-        index = int(number or 0)
+        kind, self.number = parse_device(name)
+        if kind == "cpu":
+            raise EngineError(f"device '{name}': engine 'tensorrt' needs a GPU: {GPUS}")
         count = call("count the GPUs", cudart.cudaGetDeviceCount)
-        if index >= count:
+        if self.number >= count:
             raise EngineError(f"device '{name}': this machine has {count} GPUs")
-        self._index = index
         self.use()
-        properties = call("ask for the GPU", cudart.cudaGetDeviceProperties, index)
+        properties = call("ask for the GPU", cudart.cudaGetDeviceProperties, self.number)
         title = bytes(properties.name).split(b"\0")[0].decode()
         self.name = f"{title} sm{properties.major}{properties.minor}"
         self.stream = call("make a stream", cudart.cudaStreamCreate)
 
     def use(self) -> None:
         """Makes it the GPU of the calling thread, as each thread that works with it must."""
-        call(f"use GPU {self._index}", cudart.cudaSetDevice, self._index)
+        call(f"use GPU {self.number}", cudart.cudaSetDevice, self.number)
 
 
 class DeviceBuffer:
@@ -96,9 +96,12 @@ def call(what: str, function: Any, *arguments: Any) -> Any:
     """Calls the CUDA runtime and returns its result.
 
     Raises:
-        EngineError: it reports an error.
+        EngineError: it reports an error, or is not there.
     """
-    status, *result = function(*arguments)
+    try:
+        status, *result = function(*arguments)
+    except RuntimeError as error:  # the driver's library is missing
+        raise EngineError(f"CUDA cannot {what}: {error}") from error
     if int(status):
         raise EngineError(f"CUDA cannot {what}: {status}")
     return result[0] if result else None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss_perception import memory
 from wsss_perception.bundle import ModelSpec
 from wsss_perception.errors import EngineError
 from wsss_perception.networks.presets import Sizes, sizes_of
@@ -40,6 +41,35 @@ def widest_rows(sizes: Sizes, inputs: int) -> list[int]:
     return widths
 
 
+def needed_memory(spec: ModelSpec, precision: str) -> tuple[int, ...]:
+    """Bytes that the graph needs at least for one voxel of each level: its largest tensor's."""
+    widths = widest_rows(sizes_of(spec.network), len(spec.features))
+    size = 2 if precision == "fp16" else 4
+    return tuple(width * size for width in widths)
+
+
+def check_memory(counts: Sequence[int], needed: Sequence[int]) -> None:
+    """Checks that the largest tensor of a graph that runs in this process fits into memory.
+
+    What has it may still run short: the tensor is the least that the graph needs.
+
+    Args:
+        counts: voxels of each level.
+        needed: bytes for one voxel of each level, see ``needed_memory``; none for no check.
+
+    Raises:
+        EngineError: it is larger than what the machine has left and this process holds already.
+    """
+    most = max((count * size for count, size in zip(counts, needed, strict=False)), default=0)
+    left, held = memory.available(), memory.resident()
+    if left is not None and held is not None and most > left + held:
+        raise EngineError(
+            f"{counts[0]} voxels need at least {most / 1e9:.1f} GB of memory for one convolution; "
+            f"there are {(left + held) / 1e9:.1f} GB: give the model a point_range or larger "
+            "voxels, or take engine: spconv"
+        )
+
+
 def checked_tables(
     coords: NDArray[np.int32], stem_kernel: int, limits: Sequence[int], why: str = INDEXED
 ) -> Tables:
@@ -54,16 +84,21 @@ def checked_tables(
     Raises:
         EngineError: a level has more voxels, or they are beyond what tables can hold.
     """
-    _check(len(coords), limits[0], why)
+    check_counts([len(coords)], limits, why)
     try:
         tables = build_tables(coords, stem_kernel)
     except ValueError as error:
         raise EngineError(f"{error}; give the model a point_range") from error
-    for table, limit in zip(tables.neighbors, limits, strict=True):
-        _check(len(table), limit, why)
+    check_counts([len(table) for table in tables.neighbors], limits, why)
     return tables
 
 
-def _check(count: int, limit: int, why: str) -> None:
-    if count > limit:
-        raise EngineError(f"{count} voxels are more than the {limit} that {why}")
+def check_counts(counts: Sequence[int], limits: Sequence[int], why: str = INDEXED) -> None:
+    """Checks the voxels of the first levels, or of all.
+
+    Raises:
+        EngineError: there are more than a level's limit.
+    """
+    for count, limit in zip(counts, limits, strict=False):
+        if count > limit:
+            raise EngineError(f"{count} voxels are more than the {limit} that {why}")

@@ -2,19 +2,30 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from wsss_perception.bundle import Bundle
-from wsss_perception.engines.limits import checked_tables, most_voxels
+from wsss_perception.engines.graph import write_graph
+from wsss_perception.engines.limits import (
+    INDEXED,
+    check_memory,
+    checked_tables,
+    most_voxels,
+    needed_memory,
+)
+from wsss_perception.engines.options import Options, parse_device
 from wsss_perception.errors import EngineError
-from wsss_perception.lowering import LOGITS, lower
+from wsss_perception.lowering import LOGITS
 from wsss_perception.networks.presets import sizes_of
 
-CUDA = "CUDAExecutionProvider"
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+Providers = Sequence[str | tuple[str, dict[str, Any]]]
 
 
 class OnnxRuntimeEngine:
@@ -22,19 +33,33 @@ class OnnxRuntimeEngine:
 
     Args:
         session: of the network's graph.
+        device: where it runs, ``cpu`` or ``cuda:<n>``.
+        precision: of the graph.
         stem_kernel: kernel size of the network's first convolution.
-        limits: most voxels of each level that the graph can index.
+        limits: most voxels of each level.
+        why: what the limits come from, and what to do about them.
+        needed: bytes of this machine's memory that a voxel of each level needs at least.
 
     Attributes:
         seconds: of each stage of the last call.
     """
 
     name = "onnxruntime"
+    kept: Path | None = None
 
     def __init__(
-        self, session: onnxruntime.InferenceSession, stem_kernel: int, limits: Sequence[int]
+        self,
+        session: onnxruntime.InferenceSession,
+        device: str,
+        precision: str,
+        stem_kernel: int,
+        limits: Sequence[int],
+        why: str = INDEXED,
+        needed: Sequence[int] = (),
     ) -> None:
-        self._session, self._stem_kernel, self._limits = session, stem_kernel, limits
+        self.device, self.precision = device, precision
+        self._session, self._stem_kernel = session, stem_kernel
+        self._limits, self._why, self._needed = limits, why, needed
         self.seconds: dict[str, float] = {}
 
     def __call__(
@@ -46,7 +71,8 @@ class OnnxRuntimeEngine:
             EngineError: too many voxels, or the runtime fails, such as for want of memory.
         """
         start = time.perf_counter()
-        built = checked_tables(coords, self._stem_kernel, self._limits)
+        built = checked_tables(coords, self._stem_kernel, self._limits, self._why)
+        check_memory([len(table) for table in built.neighbors], self._needed)
         tables = built.named(self._stem_kernel)
         middle = time.perf_counter()
         try:
@@ -57,38 +83,74 @@ class OnnxRuntimeEngine:
         return logits
 
 
-def load(bundle: Bundle, device: str) -> OnnxRuntimeEngine:
+def load(bundle: Bundle, options: Options) -> OnnxRuntimeEngine:
     """Loads a bundle's network as a graph made of its weights.
 
     Raises:
         EngineError: the device is not there, or the runtime refuses the graph.
         BundleError: the weights are not the network's.
     """
-    providers = _providers(device)
-    graph = lower(bundle.spec, load_file(bundle.weights)).SerializeToString()
-    try:
-        session = onnxruntime.InferenceSession(graph, providers=providers)
-    except Exception as error:  # see above
-        raise EngineError(f"{bundle.folder}: ONNX Runtime refuses the network: {error}") from error
-    if device.startswith("cuda") and session.get_providers()[0] != CUDA:  # it falls back silently
-        raise EngineError(f"ONNX Runtime cannot use {CUDA} here; see what it printed above")
-    sizes = sizes_of(bundle.spec.network)
-    return OnnxRuntimeEngine(session, sizes.stem_kernel, most_voxels(bundle.spec))
-
-
-def _providers(device: str) -> list[str | tuple[str, dict[str, int]]]:
-    """What a session may run on, the best first."""
-    available = onnxruntime.get_available_providers()
-    kind, _, number = device.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (
-        number and not (kind == "cuda" and number.isdigit())
-    ):
-        raise EngineError(f"unknown device '{device}'; known: auto, cpu, cuda, cuda:<n>")
-    if kind == "cpu" or (kind == "auto" and CUDA not in available):
-        return ["CPUExecutionProvider"]
-    if CUDA not in available:
+    kind, number = parse_device(options.device)
+    has_cuda = CUDA in onnxruntime.get_available_providers()
+    if kind == "cuda" and not has_cuda:
         raise EngineError(
             "this ONNX Runtime has no CUDA; install onnxruntime-gpu in the place of onnxruntime, "
             "or take device: cpu"
         )
-    return [(CUDA, {"device_id": int(number or 0)}), "CPUExecutionProvider"]
+    if kind == "cpu" or not has_cuda:
+        return _load_on_cpu(bundle, options)
+    try:
+        return _load_on_gpu(bundle, options, number)
+    except EngineError as error:
+        if kind == "cuda":
+            raise
+        options.tell(f"ONNX Runtime takes the CPU instead: {error}")
+    return _load_on_cpu(bundle, options)
+
+
+def open_session(graph: bytes, providers: Providers, threads: int = 0) -> Any:
+    """Opens a session on the first of some providers.
+
+    Args:
+        graph: the ONNX file's content.
+        providers: in which to run; the others take what operators the first one cannot.
+        threads: of the CPU; 0 leaves them to the runtime.
+
+    Raises:
+        EngineError: the runtime refuses the graph, or cannot use the first provider, such as
+            for want of a driver.
+    """
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    first = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    try:
+        session = onnxruntime.InferenceSession(
+            graph, settings, providers=providers, enable_fallback=0
+        )
+    except Exception as error:  # see above
+        reason = " ".join(str(error).split())
+        raise EngineError(f"ONNX Runtime refuses the network on {first}: {reason}") from error
+    if session.get_providers()[0] != first:  # it goes on without a library that cannot be loaded
+        raise EngineError(f"ONNX Runtime cannot use {first} here; see what it printed above")
+    return session
+
+
+def _load_on_cpu(bundle: Bundle, options: Options) -> OnnxRuntimeEngine:
+    precision = options.precision_on(is_gpu=False)
+    session = open_session(write_graph(bundle, precision), [CPU], options.threads)
+    return _engine(bundle, session, "cpu", precision, needed_memory(bundle.spec, precision))
+
+
+def _load_on_gpu(bundle: Bundle, options: Options, number: int) -> OnnxRuntimeEngine:
+    precision = options.precision_on(is_gpu=True)
+    # TF32 is on by default: fp32 would not be fp32
+    providers: Providers = [(CUDA, {"device_id": number, "use_tf32": 0}), CPU]
+    session = open_session(write_graph(bundle, precision), providers, options.threads)
+    return _engine(bundle, session, f"cuda:{number}", precision)
+
+
+def _engine(
+    bundle: Bundle, session: Any, device: str, precision: str, needed: Sequence[int] = ()
+) -> OnnxRuntimeEngine:
+    kernel, limits = sizes_of(bundle.spec.network).stem_kernel, most_voxels(bundle.spec)
+    return OnnxRuntimeEngine(session, device, precision, kernel, limits, needed=needed)

@@ -5,56 +5,30 @@ is strongly typed, so that no precision flag is needed.
 """
 
 import hashlib
-import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorrt
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 
 from wsss_perception.bundle import Bundle, ModelSpec
-from wsss_perception.engines.cache import load_or_build, user_cache
+from wsss_perception.engines.cache import keep, load_or_build, read_kept, user_cache
 from wsss_perception.engines.cuda_memory import Device, DeviceBuffer
-from wsss_perception.engines.limits import checked_tables, most_voxels
+from wsss_perception.engines.graph import write_graph
+from wsss_perception.engines.limits import checked_tables
+from wsss_perception.engines.options import Options
+from wsss_perception.engines.profile import WHY, Profile, input_shapes, profile_of
 from wsss_perception.errors import EngineError
-from wsss_perception.lowering import FEATURES, LOGITS, lower
+from wsss_perception.lowering import FEATURES, LOGITS
 from wsss_perception.networks.presets import sizes_of
-from wsss_perception.tables import LEVELS, table_shapes
 
-_TYPICAL = (40_000, 25_000, 12_000, 5_000, 2_000)
-"""Voxels of a 64-beam sweep at 0.1 m, level by level: for bundles that do not tell theirs."""
-_ROOM = 4
-"""Largest clouds that an engine is built for, in typical ones."""
-_PROFILE = (
-    "its TensorRT engine was built for, four times the sweeps of its training; export it from a "
-    "training on such clouds, or take engine: spconv"
-)
-_log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Profile:
-    """For how many voxels of each level an engine is tuned, and how many it takes at most."""
-
-    typical: tuple[int, ...]
-    most: tuple[int, ...]
-
-
-def profile_of(spec: ModelSpec) -> Profile:
-    """The profile for the sweeps that a model was trained on."""
-    known = [spec.input_statistics.get(f"voxels{level}", {}) for level in range(LEVELS)]
-    typical = tuple(
-        max(int(statistics.get("p50", fallback)), 1)
-        for statistics, fallback in zip(known, _TYPICAL, strict=True)
-    )
-    bound = most_voxels(spec)
-    most = tuple(min(_ROOM * count, limit) for count, limit in zip(typical, bound, strict=True))
-    return Profile(typical, most)
+MakeTables = Callable[[NDArray[np.int32]], Mapping[str, Any]]
+"""Index tables of voxels by name: arrays of numpy, or tensors on the engine's GPU."""
 
 
 class TensorRTEngine:
@@ -62,10 +36,11 @@ class TensorRTEngine:
 
     Args:
         engine: deserialised for this GPU.
-        device: where it runs.
-        stem_kernel: kernel size of the network's first convolution.
+        place: where it runs.
+        tables: builds the index tables of a cloud, and refuses one that is too large.
         classes: of the network.
-        most: voxels of each level that it was built for.
+        precision: that it was built for.
+        kept: file that holds it; None where it could not be kept.
 
     Attributes:
         seconds: of each stage of the last call.
@@ -74,11 +49,17 @@ class TensorRTEngine:
     name = "tensorrt"
 
     def __init__(
-        self, engine: Any, device: Device, stem_kernel: int, classes: int, most: Sequence[int]
+        self,
+        engine: Any,
+        place: Device,
+        tables: MakeTables,
+        classes: int,
+        precision: str,
+        kept: Path | None,
     ) -> None:
         self._buffers: dict[str, DeviceBuffer] = {}
-        self._engine, self._device, self._stem_kernel = engine, device, stem_kernel
-        self._classes, self._most = classes, most
+        self.device, self.precision, self.kept = f"cuda:{place.number}", precision, kept
+        self._engine, self._place, self._tables, self._classes = engine, place, tables, classes
         self._context = engine.create_execution_context()
         if self._context is None:
             raise EngineError("TensorRT: no memory on the GPU for this network")
@@ -92,17 +73,15 @@ class TensorRTEngine:
         Raises:
             EngineError: more voxels than the engine was built for, or the GPU failed.
         """
-        self._device.use()
+        self._place.use()
         start = time.perf_counter()
-        tables = checked_tables(coords, self._stem_kernel, self._most, _PROFILE)
+        tables = self._tables(coords)
         middle = time.perf_counter()
-        for name, values in {FEATURES: features, **tables.named(self._stem_kernel)}.items():
-            self._bind(name, values.nbytes).upload(np.ascontiguousarray(values))
-            if not self._context.set_input_shape(name, values.shape):
-                raise EngineError(f"TensorRT refuses '{name}' of shape {list(values.shape)}")
+        for name, values in {FEATURES: features, **tables}.items():
+            self._give(name, values)
         logits = np.empty((len(coords), self._classes), dtype=np.float32)
         output = self._bind(LOGITS, logits.nbytes)
-        if not self._context.execute_async_v3(self._device.stream):
+        if not self._context.execute_async_v3(int(self._place.stream)):
             raise EngineError(f"TensorRT failed on {len(coords)} voxels; its log says why")
         output.download(logits)
         self.seconds = {"tables": middle - start, "network": time.perf_counter() - middle}
@@ -117,45 +96,87 @@ class TensorRTEngine:
         with suppress(EngineError):  # the process may be ending
             self.close()
 
+    def _give(self, name: str, values: Any) -> None:
+        """Makes an array, or a tensor on the GPU where it lies, an input."""
+        if isinstance(values, np.ndarray):
+            self._bind(name, values.nbytes).upload(np.ascontiguousarray(values))
+        else:
+            self._context.set_tensor_address(name, values.data_ptr())
+        if not self._context.set_input_shape(name, tuple(values.shape)):
+            raise EngineError(f"TensorRT refuses '{name}' of shape {list(values.shape)}")
+
     def _bind(self, name: str, size: int) -> DeviceBuffer:
-        buffer = self._buffers.setdefault(name, DeviceBuffer(self._device))
+        buffer = self._buffers.setdefault(name, DeviceBuffer(self._place))
         if buffer.reserve(size):
             self._context.set_tensor_address(name, buffer.address)
         return buffer
 
 
-def load(bundle: Bundle, device: str, precision: str = "fp16") -> TensorRTEngine:
+def load(bundle: Bundle, options: Options) -> TensorRTEngine:
     """Loads a bundle's engine for this GPU; where none is kept, it is built first, in minutes.
 
     Raises:
         EngineError: no GPU, or TensorRT cannot build or load the network.
         BundleError: the weights are not the network's.
     """
-    place = Device(device)
+    place = Device(options.device)
+    precision = options.precision_on(is_gpu=True)
     profile = profile_of(bundle.spec)
+    graph = write_graph(bundle, precision)
     logger = tensorrt.Logger(tensorrt.Logger.WARNING)
     runtime = tensorrt.Runtime(logger)
-
-    graph = lower(bundle.spec, load_file(bundle.weights), precision).SerializeToString()
+    path = user_cache() / f"{engine_key(graph, place.name, profile)}.engine"
 
     def build_anew() -> bytes:
-        _log.info("%s: building a TensorRT engine for %s", bundle.folder, place.name)
-        return build(graph, bundle.spec, profile, logger)
+        options.tell(
+            f"{bundle.folder}: building a TensorRT engine for {place.name}, {precision}; this "
+            "takes minutes, once"
+        )
+        timings = user_cache() / f"{timing_key(place.name)}.timing"
+        plan, measured = build(graph, bundle.spec, profile, logger, read_kept(timings) or b"")
+        keep(timings, measured)
+        return plan
 
-    path = user_cache() / f"{engine_key(graph, place.name, profile)}.engine"
-    engine = load_or_build(path, build_anew, runtime.deserialize_cuda_engine)
+    engine = load_or_build(path, build_anew, runtime.deserialize_cuda_engine, options.tell)
     kernel = sizes_of(bundle.spec.network).stem_kernel
-    return TensorRTEngine(engine, place, kernel, len(bundle.spec.ontology), profile.most)
+    return TensorRTEngine(
+        engine,
+        place,
+        make_tables(place.number, kernel, profile.most),
+        len(bundle.spec.ontology),
+        precision,
+        path if path.exists() else None,
+    )
+
+
+def make_tables(number: int, stem_kernel: int, limits: Sequence[int]) -> MakeTables:
+    """Chooses what builds the tables: torch on the GPU where it can use it, otherwise numpy."""
+    with suppress(ImportError, OSError):  # no torch, or a library that it needs is missing
+        gpu_tables = import_module("wsss_perception.engines.gpu_tables")
+        device = gpu_tables.device_of(number)
+        if device is not None:
+            return gpu_tables.GpuTables(device, stem_kernel, limits, WHY)
+
+    def on_cpu(coords: NDArray[np.int32]) -> Mapping[str, Any]:
+        return checked_tables(coords, stem_kernel, limits, WHY).named(stem_kernel)
+
+    return on_cpu
 
 
 def engine_key(graph: bytes, device_name: str, profile: Profile) -> str:
     """Names an engine by all that it depends on: graph, GPU, TensorRT's version and sizes."""
     digest = hashlib.sha256(graph).hexdigest()
-    parts = (digest, device_name, tensorrt.__version__, profile)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return _hashed(digest, device_name, tensorrt.__version__, profile)
 
 
-def build(graph: bytes, spec: ModelSpec, profile: Profile, logger: Any) -> bytes:
+def timing_key(device_name: str) -> str:
+    """Names what TensorRT measured of its kernels by what that depends on."""
+    return _hashed(device_name, tensorrt.__version__)
+
+
+def build(
+    graph: bytes, spec: ModelSpec, profile: Profile, logger: Any, timings: bytes = b""
+) -> tuple[bytes, bytes]:
     """Builds an engine of a lowered network.
 
     Args:
@@ -163,6 +184,10 @@ def build(graph: bytes, spec: ModelSpec, profile: Profile, logger: Any) -> bytes
         spec: of the network.
         profile: sizes to tune for.
         logger: TensorRT's.
+        timings: what earlier builds on this GPU have measured; makes this one faster.
+
+    Returns:
+        The engine, and the timings with what this build has added.
 
     Raises:
         EngineError: TensorRT cannot read or build the network; with its reasons.
@@ -177,15 +202,24 @@ def build(graph: bytes, spec: ModelSpec, profile: Profile, logger: Any) -> bytes
         reasons = "; ".join(str(parser.get_error(k)) for k in range(parser.num_errors))
         raise EngineError(f"TensorRT cannot read the network: {reasons}")
     config = builder.create_builder_config()
+    config.clear_flag(tensorrt.BuilderFlag.TF32)  # it is on by default: fp32 would not be fp32
     sizes = builder.create_optimization_profile()
-    kernel = sizes_of(spec.network).stem_kernel
-    shapes = {FEATURES: (0, len(spec.features)), **table_shapes(kernel)}
-    for name, (level, columns) in shapes.items():
-        rest = (columns,) if columns else ()
-        counts = (1, profile.typical[level], profile.most[level])
-        sizes.set_shape(name, *((count, *rest) for count in counts))
+    for name, shapes in input_shapes(spec, profile).items():
+        sizes.set_shape(name, *shapes)
     config.add_optimization_profile(sizes)
+    _set_timings(config, timings)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise EngineError("TensorRT cannot build the network; its log says why")
-    return bytes(plan)
+    return bytes(plan), bytes(config.get_timing_cache().serialize())
+
+
+def _set_timings(config: Any, timings: bytes) -> None:
+    """Gives a build the timings, or none where TensorRT does not take them."""
+    known = config.create_timing_cache(timings)
+    if known is None or not config.set_timing_cache(known, False):  # False: of this GPU alone
+        config.set_timing_cache(config.create_timing_cache(b""), False)
+
+
+def _hashed(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from wsss_perception.bundle import ModelSpec, choose_bundle
-from wsss_perception.engines import load_engine
+from wsss_perception.engines import describe, load_engine
 from wsss_perception.frame import Frame, PointCloud
 from wsss_perception.ros.pipeline import Pipeline
 from wsss_perception.segmenter import Segmenter
@@ -22,7 +22,7 @@ class Model:
     Attributes:
         folder: of its bundle.
         spec: what the bundle says of it.
-        engine: name of the engine.
+        engine: name of the engine, its precision and its device.
         pipeline: segments messages.
     """
 
@@ -39,24 +39,27 @@ class Model:
         )
 
 
-def load_model(folder: str, engine: str, device: str, tell: Callable[[str], None]) -> Model:
+def load_model(
+    folder: str, engine: str, device: str, precision: str, tell: Callable[[str], None]
+) -> Model:
     """Loads a model and lets it label a few points, since the first cloud takes an engine long.
 
     Args:
         folder: of the bundle; empty for the default one.
         engine: name of the engine.
         device: where it runs.
-        tell: shows the user a line, as ``choose_bundle``.
+        precision: in which it computes.
+        tell: shows the user a line, as ``choose_bundle`` and ``load_engine``.
 
     Raises:
         BundleError: the bundle is refused.
         EngineError: the engine cannot run here.
     """
     bundle = choose_bundle(folder, tell)
-    loaded = load_engine(engine, bundle, device)
+    loaded = load_engine(engine, bundle, device, precision, tell=tell)
     segmenter = Segmenter(bundle.spec, loaded)
     segmenter(Frame(_trial_cloud(bundle.spec)))
-    return Model(bundle.folder, bundle.spec, loaded.name, Pipeline(segmenter))
+    return Model(bundle.folder, bundle.spec, describe(loaded), Pipeline(segmenter))
 
 
 def _trial_cloud(spec: ModelSpec) -> PointCloud:

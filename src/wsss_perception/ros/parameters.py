@@ -42,10 +42,22 @@ PARAMETERS = (
     Parameter(
         "engine",
         "auto",
-        "inference engine; auto takes the first that works here of tensorrt, spconv, onnxruntime",
-        choices=("auto", "tensorrt", "spconv", "onnxruntime"),
+        "inference engine; auto takes the first that works here of tensorrt, "
+        "onnxruntime-tensorrt, spconv, onnxruntime",
+        choices=("auto", "tensorrt", "onnxruntime-tensorrt", "spconv", "onnxruntime"),
     ),
     Parameter("device", "auto", "cpu, cuda, cuda:<n>, or auto: CUDA where there is one"),
+    Parameter(
+        "precision",
+        "auto",
+        "in which the network computes; auto: fp16 on a GPU, fp32 on a CPU",
+        choices=("auto", "fp32", "fp16"),
+    ),
+    Parameter(
+        "build_only",
+        False,
+        "build the engine for this GPU, say where it lies, and end",
+    ),
     Parameter(
         "autostart",
         True,

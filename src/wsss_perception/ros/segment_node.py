@@ -18,7 +18,9 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
+from wsss_perception.bundle import choose_bundle
 from wsss_perception.diagnostics import Snapshot
+from wsss_perception.engines.building import build_engine
 from wsss_perception.errors import ConfigError, OntologyError, RosError, WsssError
 from wsss_perception.ros.cameras import LiveCameras
 from wsss_perception.ros.diagnostics import Diagnostics, Monitor
@@ -35,6 +37,7 @@ _POLL_PERIOD = 0.1
 _THREADS = 4
 """Of callbacks: clouds, images, transforms, and services that load a model or change the state."""
 
+_MODEL = ("model", "engine", "device", "precision")  # parameters that say what to load
 _CLASSES = ("filter_classes", "ground_classes")  # parameters that are names of classes
 
 Transition = Callable[[Any, LifecycleState], None]
@@ -92,6 +95,16 @@ class SegmentNode(LifecycleNode):
         for trigger in (self.trigger_configure, self.trigger_activate):
             if trigger() != TransitionCallbackReturn.SUCCESS:
                 raise self.error or RosError("the node cannot start; the log says why")
+
+    def build(self) -> None:
+        """Builds the engine for this GPU, and logs where it lies.
+
+        Raises:
+            WsssError: the bundle or the engine is refused.
+        """
+        folder, engine, device, precision = (read_parameter(self, name) for name in _MODEL)
+        tell = self.get_logger().info
+        build_engine(choose_bundle(folder, tell), engine, device, precision, tell)
 
     def close(self) -> None:
         """Finishes and publishes the cloud in work, then says what became of all clouds."""
@@ -189,9 +202,8 @@ class SegmentNode(LifecycleNode):
         return self._model
 
     def _load(self) -> Model:
-        names = ("model", "engine", "device")
-        folder, engine, device = (read_parameter(self, name) for name in names)
-        model = load_model(folder, engine, device, self.get_logger().info)
+        folder, engine, device, precision = (read_parameter(self, name) for name in _MODEL)
+        model = load_model(folder, engine, device, precision, self.get_logger().info)
         Selection.of(self).check(model.spec.ontology)
         self.get_logger().info(str(model))
         return model
@@ -244,7 +256,7 @@ class SegmentNode(LifecycleNode):
 
 
 def run_node(ros_arguments: Sequence[str]) -> None:
-    """Runs the node until SIGINT or SIGTERM.
+    """Runs the node until SIGINT or SIGTERM; with ``build_only`` it builds its engine alone.
 
     Args:
         ros_arguments: ``--ros-args ...`` as given on the command line; may be empty.
@@ -261,6 +273,10 @@ def run_node(ros_arguments: Sequence[str]) -> None:
         raise ConfigError(f"ROS arguments {' '.join(ros_arguments)}: {error}") from error
     try:
         node = SegmentNode()
+        if read_parameter(node, "build_only"):
+            node.build()
+            node.destroy_node()
+            return
         if read_parameter(node, "autostart"):
             node.start()
         executor = MultiThreadedExecutor(_THREADS)

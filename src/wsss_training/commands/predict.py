@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not paths:
         raise DatasetError(f"{arguments.sweeps}: no .bin files there")
     bundle = choose_bundle(arguments.bundle, print)
-    segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
+    segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device, "fp32"))
     sweeps = tracked(paths, "sweeps", len(paths))
     predict_sweeps(segmenter, sweeps, arguments.output, arguments.format)
     print(f"written: {len(paths)} files to {arguments.output}")

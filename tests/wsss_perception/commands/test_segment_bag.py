@@ -21,7 +21,7 @@ STORE = get_typestore(Stores.ROS2_JAZZY)
 class Unsure:
     """An engine that is sure of high voxels only."""
 
-    name = "unsure"
+    name, precision, device = "unsure", "fp32", "cpu"
 
     def __call__(self, coords, features):
         return np.stack([np.zeros(len(coords)), np.where(coords[:, 2] > 0, 9, -0.1)], axis=1)
@@ -32,7 +32,7 @@ def words(tmp_path, monkeypatch):
     """Words of a command line for a bag of 5 clouds."""
     spec = ModelSpec(ONTOLOGY, NetworkSpec("none"), (Feature("intensity"),), 0.5)
     write_bundle(tmp_path / "bundle", spec, {"weights.safetensors": b""})
-    monkeypatch.setattr(segment_bag, "load_engine", lambda name, bundle: Unsure())
+    monkeypatch.setattr(segment_bag, "load_engine", lambda name, bundle, **how: Unsure())
     with BagWriter(tmp_path / "in", "mcap", STORE) as writer:
         topic = writer.add_topic("/points", "sensor_msgs/msg/PointCloud2")
         for second in range(5):
@@ -75,7 +75,7 @@ def test_intensity_reaches_the_network_scaled(words, monkeypatch):
             seen.append(features)
             return super().__call__(coords, features)
 
-    monkeypatch.setattr(segment_bag, "load_engine", lambda name, bundle: Recorder())
+    monkeypatch.setattr(segment_bag, "load_engine", lambda name, bundle, **how: Recorder())
     run([*words, "--intensity-scale", "0.01"])
     assert len(seen) == 5
     np.testing.assert_allclose(np.concatenate(seen), 1.0, rtol=1e-6)
@@ -100,15 +100,16 @@ def test_without_a_bundle_the_default_one_is_taken_and_its_caution_shown(
     (tmp_path / "bundle" / "README.md").write_text("# Card\n\n> Handle with care.\n")
     monkeypatch.setattr("wsss_perception.bundle.default_bundle", lambda: tmp_path / "bundle")
     run(words[:2])
-    first, second = capsys.readouterr().out.splitlines()
+    first, second, third = capsys.readouterr().out.splitlines()
     assert first == f"default model {tmp_path / 'bundle'}. Handle with care."
-    assert "5 clouds" in second
+    assert second == "engine unsure, fp32 on cpu"
+    assert "5 clouds" in third
 
 
 def test_the_caution_of_a_bundle_that_is_given_is_shown_too(words, tmp_path, capsys):
     (tmp_path / "bundle" / "README.md").write_text("# Card\n\n> Handle with care.\n")
     run(words)
-    first, _ = capsys.readouterr().out.splitlines()
+    first, *_ = capsys.readouterr().out.splitlines()
     assert first == f"model {tmp_path / 'bundle'}. Handle with care."
 
 
@@ -117,3 +118,19 @@ def test_an_interval_of_pictures_that_is_not_positive_is_refused(words, every, c
     with pytest.raises(SystemExit):
         run([*words, "--every", every])
     assert "argument --every" in capsys.readouterr().err
+
+
+def test_the_engine_is_told_with_why_those_before_it_do_not_work(words, monkeypatch, capsys):
+    asked = []
+
+    def load(name, bundle, precision, tell):
+        asked.append((name, precision))
+        tell("engine unsure is used instead: engine 'sure' cannot run here")
+        return Unsure()
+
+    monkeypatch.setattr(segment_bag, "load_engine", load)
+    run([*words, "--precision", "fp16"])
+    assert asked == [("auto", "fp16")]
+    output = capsys.readouterr().out
+    assert "engine 'sure' cannot run here" in output
+    assert "engine unsure, fp32 on cpu" in output

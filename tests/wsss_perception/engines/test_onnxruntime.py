@@ -44,20 +44,47 @@ def test_a_gpu_that_the_runtime_cannot_use_is_an_error_only_where_it_was_asked_f
     tmp_path, monkeypatch
 ):
     bundle, _ = write_random(tmp_path / "bundle")
-    runtime, asked = onnxruntime.onnxruntime, []
+    runtime, asked, told = onnxruntime.onnxruntime, [], []
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(runtime, "get_available_providers", lambda: both)
     session = runtime.InferenceSession
 
-    def fall_back(graph, providers):  # as the runtime does without a driver
-        asked.append(providers)
-        return session(graph, providers=["CPUExecutionProvider"])
+    def fall_back(graph, settings, providers, **how):  # as the runtime does without a driver
+        asked.append((graph, providers))
+        return session(graph, settings, providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr(runtime, "InferenceSession", fall_back)
     with pytest.raises(EngineError, match="CUDAExecutionProvider"):
         load_engine("onnxruntime", bundle, "cuda:1")
-    assert asked[0][0] == ("CUDAExecutionProvider", {"device_id": 1})
-    assert load_engine("onnxruntime", bundle, "auto").name == "onnxruntime"
+    ((graph, providers),) = asked
+    assert providers[0] == ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0})
+    assert is_half(graph)
+    engine = load_engine("onnxruntime", bundle, "auto", tell=told.append)
+    assert (engine.device, engine.precision) == ("cpu", "fp32")
+    assert not is_half(asked[-1][0])
+    assert any("takes the CPU instead" in line for line in told)
+
+
+def is_half(graph: bytes) -> bool:
+    kinds = {tensor.data_type for tensor in onnx.load_from_string(graph).graph.initializer}
+    return onnx.TensorProto.FLOAT16 in kinds
+
+
+def test_half_precision_runs_on_a_cpu_where_it_is_asked_for(tmp_path):
+    bundle, _ = write_random(tmp_path / "bundle")
+    coords, features = made_voxels()
+    whole, half = (load_engine("onnxruntime", bundle, "cpu", p) for p in ("auto", "fp16"))
+    assert (whole.precision, half.precision) == ("fp32", "fp16")
+    expected = whole(coords, features)
+    difference = np.abs(half(coords, features) - expected).max()
+    assert 0 < difference < 0.02 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2])
+def test_threads_are_those_that_are_asked_for(tmp_path, threads):
+    bundle, _ = write_random(tmp_path / "bundle")
+    engine = load_engine("onnxruntime", bundle, "cpu", threads=threads)
+    assert engine._session.get_session_options().intra_op_num_threads == threads
 
 
 def test_voxels_that_tables_cannot_hold_are_an_engines_error(tmp_path):

@@ -4,6 +4,7 @@ import torch
 from made_networks import made_voxels, write_random
 
 from wsss_perception.engines import load_engine
+from wsss_perception.engines.spconv import SpconvEngine
 from wsss_perception.errors import EngineError
 
 
@@ -28,3 +29,14 @@ def test_spconv_engine_refuses_the_weights_of_another_network(tmp_path):
     bundle, _ = write_random(tmp_path / "bundle", written_width=1.0)
     with pytest.raises(EngineError, match="not the weights"):
         load_engine("spconv", bundle, "cpu")
+
+
+def test_a_network_of_half_precision_gets_half_features_and_gives_whole_logits():
+    def network(batched: torch.Tensor, inputs: torch.Tensor) -> torch.Tensor:
+        assert inputs.dtype == torch.float16
+        return inputs * 2
+
+    coords, features = made_voxels()
+    logits = SpconvEngine(network, torch.device("cpu"), "fp16")(coords, features)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, 2 * features, rtol=1e-3)

@@ -74,8 +74,14 @@ def test_node_changes_min_confidence_while_it_runs(node, make_message):
     assert node.set_parameter("min_confidence", 0.0) == ""
 
 
-def test_node_refuses_another_engine_while_it_runs(node):
-    assert "read-only" in node.set_parameter("engine", "other")
+def test_node_logs_its_engine_and_why_it_is_no_better_one(node):
+    assert "engine spconv, fp32 on cpu" in node.log()
+    assert re.search(r"\[INFO\].*engine spconv is used instead: engine 'tensorrt'", node.log())
+
+
+@pytest.mark.parametrize("name", ["engine", "precision"])
+def test_node_refuses_another_engine_while_it_runs(node, name):
+    assert "read-only" in node.set_parameter(name, "other")
 
 
 def test_node_warns_once_of_a_foreign_intensity_scale(node, make_message):
@@ -155,6 +161,8 @@ def test_node_without_a_model_runs_the_default_one_and_logs_its_caution(nodes, m
         (["--ros-args", "-p", "min_confidence:=2.0"], "parameter 'min_confidence'"),
         (["--ros-args", "-p", "min_confidence:=1"], "write a DOUBLE with its point"),
         (["--ros-args", "-p", "reliability:=maybe"], "not one of reliable, best_effort"),
+        (["--ros-args", "-p", "precision:=fp64"], "not one of auto, fp32, fp16"),
+        (["--ros-args", "-p", "precision:=fp16", "-p", "engine:=spconv"], "fp32 alone on a CPU"),
         (["--ros-args", "-p", "model"], "ROS arguments --ros-args -p model"),
     ],
 )

@@ -196,6 +196,19 @@ def test_ros2_launch_starts_and_stops_the_node(install, environment, bundle, mod
     assert "process has finished cleanly" in text
 
 
+def test_ros2_launch_builds_the_engine_alone_and_ends(install, environment, bundle, bag):
+    words = [
+        f"model:={bundle.folder}",
+        "engine:=onnxruntime",
+        "precision:=fp16",
+        "build_only:=true",
+    ]
+    text = launch(install, environment, "segment.launch.py", *words, f"bag:={bag}", "rviz:=true")
+    assert "engine onnxruntime, fp16 on cpu starts from the bundle" in text
+    assert "process has finished cleanly" in text
+    assert "[bag" not in text
+
+
 def test_ros2_launch_gives_the_cameras_to_the_node(install, environment, bundle, tmp_path):
     images = "image_topics:=/front/image_rect, /rear/image_rect/compressed"
     calibration = tmp_path / "absent.yaml"

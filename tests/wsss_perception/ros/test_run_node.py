@@ -10,7 +10,9 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="rclpy is not installed: make install")
 
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
+from stand_in_gpu import stand_in_gpu  # noqa: E402
 
+from wsss_perception.errors import EngineError  # noqa: E402
 from wsss_perception.ros import segment_node  # noqa: E402
 from wsss_perception.ros.model import Model  # noqa: E402
 
@@ -103,3 +105,30 @@ def test_diagnostics_are_about_the_time_since_the_activation(monkeypatch, spec):
         node.destroy_node()
     finally:
         rclpy.shutdown()
+
+
+def build_only(bundle, engine: str) -> None:
+    words = ("build_only:=true", f"model:={bundle.folder}", f"engine:={engine}")
+    segment_node.run_node(["--ros-args", *(part for word in words for part in ("-p", word))])
+
+
+def test_build_only_builds_the_engine_says_where_it_lies_and_ends(bundle, tmp_path, capfd):
+    with stand_in_gpu(tmp_path / "cache"):
+        build_only(bundle, "tensorrt")
+    assert not rclpy.ok()
+    (kept,) = (tmp_path / "cache").rglob("*.engine")
+    output = "".join(capfd.readouterr())
+    assert f"{kept}: " in output
+    assert "MB, engine tensorrt, fp16 on cuda:0" in output
+    assert "publishing on" not in output
+
+
+def test_build_only_says_that_an_engine_needs_no_building(bundle, capfd):
+    build_only(bundle, "onnxruntime")
+    assert "nothing is built" in "".join(capfd.readouterr())
+
+
+def test_build_only_fails_where_the_engine_cannot_be_built(bundle, tmp_path):
+    with stand_in_gpu(tmp_path / "cache", gpus=0), pytest.raises(EngineError, match="0 GPUs"):
+        build_only(bundle, "tensorrt")
+    assert not rclpy.ok()

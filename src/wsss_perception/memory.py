@@ -1,0 +1,46 @@
+"""How much memory this process has and could get, as Linux tells; bytes."""
+
+import logging
+from pathlib import Path
+
+_PROCESS = Path("/proc/self/status")
+_FORGET = Path("/proc/self/clear_refs")
+_MACHINE = Path("/proc/meminfo")
+_log = logging.getLogger(__name__)
+
+
+def resident() -> int | None:
+    """What this process holds in memory now; None where the system does not tell."""
+    return _read(_PROCESS, "VmRSS")
+
+
+def most_resident() -> int | None:
+    """The most that this process held at a time, since the start or ``forget_most``."""
+    return _read(_PROCESS, "VmHWM")
+
+
+def forget_most() -> None:
+    """Lets ``most_resident`` count from now on; where the system refuses, it goes on as before."""
+    try:
+        _FORGET.write_text("5")
+    except OSError as error:
+        _log.info("%s: the peak of memory counts from the start: %s", _FORGET, error)
+
+
+def available() -> int | None:
+    """What the machine could give without swapping; None where the system does not tell."""
+    return _read(_MACHINE, "MemAvailable")
+
+
+def installed() -> int | None:
+    """The machine's memory; None where the system does not tell."""
+    return _read(_MACHINE, "MemTotal")
+
+
+def _read(path: Path, key: str) -> int | None:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:  # no Linux
+        return None
+    found = (line.split() for line in lines if line.startswith(f"{key}:"))
+    return next((int(words[1]) * 1024 for words in found), None)
