@@ -22,6 +22,16 @@ COMMANDS = (
         "wsss_perception.commands.segment_live",
     ),
     Command(
+        "build-engine",
+        "builds a bundle's engine for this GPU ahead of its first use",
+        "wsss_perception.commands.build_engine",
+    ),
+    Command(
+        "benchmark",
+        "times a model on this machine, stage by stage, in every engine (no ROS needed)",
+        "wsss_perception.commands.benchmark",
+    ),
+    Command(
         "play-bag",
         "publishes a rosbag2 on the ROS graph in real time",
         "wsss_perception.commands.play_bag",
