@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from wsss_perception.errors import BundleError, OntologyError
-from wsss_perception.features import GEOMETRIC, Feature
+from wsss_perception.features import GEOMETRIC, PAINTED, Feature, check_painted
 from wsss_perception.ontology import Ontology, ontology_from_dict
 
 SCHEMA = 1
@@ -54,10 +54,14 @@ class ModelSpec:
         voxel_size: edge of a voxel in metres.
         point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres; None for no limit.
         temperature: divides the logits so that the confidence is calibrated.
-        cameras: ``none``: images are not an input of the network.
+        cameras: ``none``: images are not an input of the network; ``optional``: the features have
+            the channels PAINTED, which the segmenter paints from the images there are.
         input_statistics: of each feature's raw values in training: p01, p50, p99; and of sweeps'
             voxels at each resolution of the network, ``voxels0`` to ``voxels4``.
         provenance: training recipe, data and metrics, for people to read.
+
+    Raises:
+        ValueError: features and cameras do not fit, see ``features.check_painted``.
     """
 
     ontology: Ontology
@@ -70,10 +74,18 @@ class ModelSpec:
     input_statistics: dict[str, dict[str, float]] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_painted(self.features, self.cameras)
+
+    @property
+    def takes_images(self) -> bool:
+        """Whether images, where there are any, are an input of the network."""
+        return self.cameras != "none"
+
     def channels(self) -> list[str]:
-        """Names of the cloud's channels that the features are made of."""
+        """Names of the cloud's own channels that the features are made of."""
         names = (feature.name for feature in self.features)
-        return [name for name in names if name not in GEOMETRIC]
+        return [name for name in names if name not in (*GEOMETRIC, *PAINTED)]
 
 
 @dataclass(frozen=True)
@@ -289,8 +301,6 @@ def _from_dict(data: dict[str, Any], path: Path) -> ModelSpec:
         raise BundleError(
             f"{path}: does not fit the schema: {type(error).__name__}: {error}"
         ) from error
-    if spec.cameras != "none":
-        raise BundleError(f"{path}: cameras '{spec.cameras}' is not supported; known: none")
     if spec.point_range is not None and len(spec.point_range) != 6:
         raise BundleError(f"{path}: point_range needs 6 numbers, has {len(spec.point_range)}")
     if not spec.voxel_size > 0 or not spec.temperature > 0 or not spec.features:

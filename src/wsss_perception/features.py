@@ -11,6 +11,13 @@ from wsss_perception.frame import PointCloud
 GEOMETRIC = ("x", "y", "z", "range")
 """Features computed from the coordinates; every other name is a channel of the cloud."""
 
+PAINTED = ("image_red", "image_green", "image_blue", "image_seen")
+"""Channels that ``painting.paint`` adds: the colour that cameras see a point in, 0..1, and whether
+any sees it, 1 or 0; all are 0 where none does."""
+
+CAMERAS = ("none", "optional")
+"""What a model may do with images: nothing; or take the painted channels, which may be 0."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -27,6 +34,24 @@ class Feature:
     scale: float = 1.0
     offset: float = 0.0
     fill: float | None = None
+
+
+def check_painted(features: tuple[Feature, ...], cameras: str) -> None:
+    """Checks that features are what a model's ``cameras`` says.
+
+    Raises:
+        ValueError: ``cameras`` is not one of CAMERAS; an ``optional`` model lacks one of the
+            painted channels, or fills it with something else than 0; or a ``none`` model has one.
+    """
+    if cameras not in CAMERAS:
+        raise ValueError(f"cameras '{cameras}' is not supported; known: {', '.join(CAMERAS)}")
+    painted = {feature.name: feature.fill for feature in features if feature.name in PAINTED}
+    if cameras == "none" and painted:
+        raise ValueError(f"cameras 'none', but features that images give: {', '.join(painted)}")
+    if cameras == "optional" and painted != dict.fromkeys(PAINTED, 0.0):
+        raise ValueError(
+            f"cameras 'optional' needs the features {', '.join(PAINTED)}, each with fill 0"
+        )
 
 
 def point_features(cloud: PointCloud, features: tuple[Feature, ...]) -> NDArray[np.float32]:

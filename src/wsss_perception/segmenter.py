@@ -1,7 +1,7 @@
 """Point cloud in, semantic cloud out: the whole job with no ROS and no files."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from wsss_perception.engines import Engine
 from wsss_perception.features import point_features
 from wsss_perception.frame import UNKNOWN, Frame, PointCloud, SemanticCloud, View
 from wsss_perception.geometry import Visible, visible_points
+from wsss_perception.painting import paint
 from wsss_perception.voxels import VoxelGrid, voxelize
 
 
@@ -22,6 +23,7 @@ class Timing:
     network: float = 0.0
     scatter: float = 0.0
     seen: float = 0.0
+    paint: float = 0.0
 
 
 class Segmenter:
@@ -39,34 +41,46 @@ class Segmenter:
         self.timing = Timing()
         self._engine = engine
 
-    def __call__(self, frame: Frame) -> SemanticCloud:
+    def __call__(self, frame: Frame, visible: tuple[Visible, ...] | None = None) -> SemanticCloud:
         """Segments a frame.
 
-        Points out of range, or with a coordinate or feature that is not finite, are UNKNOWN.
+        Points out of range, or with a coordinate or feature that is not finite, are UNKNOWN. Where
+        the model takes images, the cloud is painted with those of the views first; without any it
+        goes by the cloud alone.
+
+        Args:
+            frame: the cloud and the views that count as seeing its points.
+            visible: what each view sees, where that is known; found by ``see_points`` otherwise.
 
         Raises:
-            MessageError: the cloud lacks a channel the model needs.
+            MessageError: the cloud lacks a channel the model needs, or an image that is to be
+                painted has another size than its camera.
         """
         cloud, spec = frame.cloud, self.spec
-        start = time.perf_counter()
+        times = [time.perf_counter()]
+        if visible is None:
+            visible = see_points(cloud.xyz, frame.views)
+        seen = count_seen(len(cloud), visible)
+        times.append(time.perf_counter())
+        if spec.takes_images:
+            cloud = paint(cloud, frame.views, visible)
+        times.append(time.perf_counter())
         grid, features = voxel_features(cloud, spec)
-        voxelized = time.perf_counter()
+        times.append(time.perf_counter())
         if len(grid.coords):
             logits = self._engine(grid.coords, features)
         else:
             logits = np.zeros((0, len(spec.ontology)), dtype=np.float32)
-        computed = time.perf_counter()
+        times.append(time.perf_counter())
         labels, confidence = classify(logits, spec.temperature, self.min_confidence)
         result = SemanticCloud(
             labels=grid.to_points(labels, UNKNOWN),
             confidence=grid.to_points(confidence, 0.0),
-            seen=np.zeros(len(cloud), dtype=np.uint8),
+            seen=seen,
         )
-        scattered = time.perf_counter()
-        if frame.views:
-            result = replace(result, seen=count_views(cloud.xyz, frame.views))
-        seconds = np.diff([start, voxelized, computed, scattered, time.perf_counter()])
-        self.timing = Timing(*seconds.tolist())
+        times.append(time.perf_counter())
+        stages = ("seen", "paint", "voxelize", "network", "scatter")
+        self.timing = Timing(**dict(zip(stages, np.diff(times).tolist(), strict=True)))
         return result
 
 

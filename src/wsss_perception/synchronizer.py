@@ -163,12 +163,13 @@ class Synchronizer(Generic[Cloud, Image]):
         now = self._clock()
         return tuple(name for name, stream in self._streams.items() if now < stream.dead_at)
 
-    def add_cloud(self, stamp: int, cloud: Cloud) -> None:
+    def add_cloud(self, stamp: int, cloud: Cloud, waits: bool = True) -> None:
         """Adds a cloud.
 
         Args:
             stamp: nanoseconds.
             cloud: returned with its frame.
+            waits: whether it may wait for images; otherwise it is ready at once.
         """
         now = self._clock()
         self.counters.received += 1
@@ -179,7 +180,8 @@ class Synchronizer(Generic[Cloud, Image]):
         self._notice_jump(stamp, now)
         self._recent.append((stamp, now))
         order = (self.counters.jumps, stamp, self.counters.received)
-        held: _Held[Cloud, Image] = _Held(order, cloud, now, now + self._wait)
+        deadline = now + self._wait if waits else now
+        held: _Held[Cloud, Image] = _Held(order, cloud, now, deadline)
         for name, stream in self._streams.items():
             for image_stamp, image in stream.images:
                 self._offer(held.images, held.stamp, name, image_stamp, image)

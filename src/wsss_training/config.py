@@ -9,6 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from wsss_perception.errors import ConfigError
+from wsss_training.config_model import AugmentConfig, ModelConfig, wrong_model
 from wsss_training.config_wsegpc import METHODS, WSegPCConfig, wrong_values
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
@@ -66,71 +67,6 @@ class SourceConfig:
     tags: str | None = None
     weak_labels: str | None = None
     pseudo_labels: str | None = None
-
-
-@dataclass
-class FeatureConfig:
-    """One input feature, see ``wsss_perception.features.Feature``."""
-
-    name: str = MISSING
-    scale: float = 1.0
-    offset: float = 0.0
-    fill: float | None = None
-
-
-@dataclass
-class ModelConfig:
-    """What the network is and what it sees.
-
-    Attributes:
-        network: preset of ``networks.minkunet``.
-        width: factor on its channels.
-        voxel_size: metres.
-        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres.
-        features: input features.
-        start_from: a bundle whose weights training starts from; fine-tuning.
-    """
-
-    network: str = "small"
-    width: float = 1.0
-    voxel_size: float = 0.1
-    point_range: list[float] = field(default_factory=list)
-    features: list[FeatureConfig] = field(default_factory=list)
-    start_from: str | None = None
-
-
-@dataclass
-class AugmentConfig:
-    """Augmentation of training sweeps; see the classes of ``augment`` for each.
-
-    Attributes:
-        sector_margin: context kept around the supervised sector, radians; None keeps all. See
-            ``augment.sector`` for the sector of sweeps with labels all around.
-        rotation: largest rotation about the vertical, radians.
-        scale: largest relative change of size.
-        height: largest change of the sensor's height, metres.
-        tilt: largest roll and pitch, radians.
-        drop_points: largest share of points dropped.
-        drop_beams: probability of thinning the beams.
-        crop_range: probability of shortening the range.
-        crop_range_limits: shortest and longest range then, metres.
-        jitter: standard deviation of noise on coordinates, metres.
-        intensity_jitter: largest relative change of the intensity's gain and exponent.
-        intensity_blank: probability of blanking the intensity.
-    """
-
-    sector_margin: float | None = 0.175
-    rotation: float = 3.1416
-    scale: float = 0.05
-    height: float = 0.2
-    tilt: float = 0.02
-    drop_points: float = 0.5
-    drop_beams: float = 0.3
-    crop_range: float = 0.2
-    crop_range_limits: list[float] = field(default_factory=lambda: [20.0, 50.0])
-    jitter: float = 0.01
-    intensity_jitter: float = 0.2
-    intensity_blank: float = 0.05
 
 
 @dataclass
@@ -242,15 +178,11 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> TrainCo
 
 def _check(config: TrainConfig, path: str | Path) -> None:
     """Raises ConfigError for values of the right type that make no sense."""
-    model, augment, optimization = config.model, config.augment, config.optimization
+    optimization = config.optimization
     wrong = {
         "sources: needs at least one": not config.sources,
         "sources: 'every' must be at least 1": any(s.every < 1 for s in config.sources),
         "held_back: must lie between 0 and 1": not 0 < config.held_back < 1,
-        "model.features: needs at least one": not model.features,
-        "model.voxel_size: must be positive": not model.voxel_size > 0,
-        "model.point_range: needs 6 numbers or none": len(model.point_range) not in (0, 6),
-        "augment.crop_range_limits: needs 2 numbers": len(augment.crop_range_limits) != 2,
         f"optimization.precision: known are {', '.join(PRECISIONS)}": (
             optimization.precision not in PRECISIONS
         ),
@@ -265,6 +197,7 @@ def _check(config: TrainConfig, path: str | Path) -> None:
         ),
     }
     messages = [message for message, is_wrong in wrong.items() if is_wrong]
+    messages += wrong_model(config.model, config.augment)
     messages += _wrong_sources(config.sources, config.teacher)
     messages += _wrong_method(config)
     if messages:
@@ -282,7 +215,13 @@ def _wrong_method(config: TrainConfig) -> list[str]:
             for name, source in named
             if source.supervision == "tags" and source.pseudo_labels is None
         ]
-    messages = wrong_values(config.wsegpc) + [
+    messages = wrong_values(config.wsegpc)
+    if config.model.cameras != "none":
+        messages.append(
+            "model.cameras: 'method: wsegpc' has images to learn from, and makes bundles of "
+            "'cameras: none' alone; use 'method: projected_prior'"
+        )
+    messages += [
         f"{name}: has pseudo_labels, which 'method: wsegpc' makes and does not take"
         for name, source in named
         if source.pseudo_labels is not None

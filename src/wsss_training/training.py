@@ -26,15 +26,18 @@ from wsss_training.augment import (
     Compose,
     CropRange,
     DropBeams,
+    DropCameras,
     DropPoints,
     Flip,
+    JitterCameras,
     JitterIntensity,
     JitterPoints,
     Mount,
     Rotate,
     Scale,
 )
-from wsss_training.config import AugmentConfig, OptimizationConfig, TrainConfig, config_to_yaml
+from wsss_training.config import OptimizationConfig, TrainConfig, config_to_yaml
+from wsss_training.config_model import AugmentConfig
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.training_set import AugmentedDraws, ResumingSampler, count_classes
@@ -80,6 +83,8 @@ def build_augmentation(config: AugmentConfig) -> Augmentation:
             CropRange(config.crop_range, *config.crop_range_limits),
             JitterPoints(config.jitter),
             JitterIntensity(config.intensity_jitter, config.intensity_blank),
+            JitterCameras(config.color_jitter),
+            DropCameras(config.drop_cameras, config.drop_all_cameras),
         ]
     )
 

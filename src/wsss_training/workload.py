@@ -12,7 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from wsss_perception.bundle import ModelSpec, NetworkSpec
 from wsss_perception.errors import ConfigError
-from wsss_perception.features import Feature
+from wsss_perception.features import PAINTED, Feature
 from wsss_perception.ontology import Ontology, load_mapping, load_ontology
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig
 from wsss_training.data import Dataset, open_dataset, scene_of
@@ -37,6 +37,8 @@ from wsss_training.teachers.precomputed import PrecomputedTeacher
 HELD_BACK_SWEEPS = 200
 REFERENCES = ("teacher", "pseudo-labels", "labels")
 """What the labels of held-back sweeps can be, see ``Workload.reference``."""
+_COLOR_SCALE = 2.0
+"""Of the painted colours, which keep their 0: unseen points add nothing to the first layer."""
 _KINDS = {"teacher": " with a teacher", "tags": " with tags alone", "labels": ""}
 """Supervisions in the order in which held-back sweeps are looked for, and how to call them."""
 _ALONE = Place(0, 1)
@@ -79,9 +81,10 @@ def open_workload(config: TrainConfig) -> Workload:
             sweeps to hold back from; or a source with a share has no sweep to train on.
     """
     ontology, needs_labels = load_ontology(config.ontology), config.method != "wsegpc"
+    painted = config.model.cameras == "optional"
     sweeps = SupervisedSweeps(
         [
-            open_source(source, config.teacher, ontology, config.cache, needs_labels)
+            open_source(source, config.teacher, ontology, config.cache, needs_labels, painted)
             for source in config.sources
         ]
     )
@@ -120,6 +123,7 @@ def open_source(
     ontology: Ontology,
     cache: str | None = None,
     needs_labels: bool = True,
+    painted: bool = False,
 ) -> SupervisedSource:
     """Opens one source: its sweeps, and its teacher or its 3D labels, but never both.
 
@@ -130,6 +134,7 @@ def open_source(
         cache: folder to keep prepared sweeps in; None keeps none.
         needs_labels: whether labels alone teach: sweeps for which weak labels have no labelled
             point are left out, and images of weakly labelled ones not opened.
+        painted: whether the points get the colours of the images, which are then opened always.
 
     Raises:
         ConfigError: the source has neither teacher nor labels, or labels or tags of other classes;
@@ -142,7 +147,7 @@ def open_source(
         source.dataset,
         source.root,
         labels=by_labels,
-        images=not by_labels or (chosen is not None and not needs_labels),
+        images=painted or not by_labels or (chosen is not None and not needs_labels),
         tags=source.tags,
         weak_labels=chosen,
         **source.options,
@@ -165,7 +170,10 @@ def open_source(
         indices,
         supervision,
         has_teacher=isinstance(supervision, TeacherSupervision),
-        cache=None if cache is None else SweepCache(cache, _version(source, supervision, ontology)),
+        cache=None
+        if cache is None
+        else SweepCache(cache, _version(source, supervision, ontology, painted)),
+        painted=painted,
     )
 
 
@@ -218,11 +226,13 @@ def check_tags(
         )
 
 
-def _version(source: SourceConfig, supervision: Supervision, ontology: Ontology) -> str:
+def _version(
+    source: SourceConfig, supervision: Supervision, ontology: Ontology, painted: bool
+) -> str:
     """All settings that a source's sweeps and labels depend on."""
     settings = {key: value for key, value in vars(source).items() if key not in ("every", "share")}
     settings["root"] = str(Path(source.root).absolute())
-    return repr((settings, supervision.version, ontology))
+    return repr((settings, supervision.version, ontology, *(["painted"] if painted else [])))
 
 
 def open_teacher(teacher: TeacherConfig | None, ontology: Ontology) -> TeacherSupervision:
@@ -244,12 +254,18 @@ def open_teacher(teacher: TeacherConfig | None, ontology: Ontology) -> TeacherSu
 def model_spec(config: TrainConfig) -> ModelSpec:
     """Describes the model of a configuration, before training."""
     model = config.model
+    features = [Feature(**vars(feature)) for feature in model.features]
+    if model.cameras == "optional":
+        *colors, seen = PAINTED
+        features += [Feature(name, scale=_COLOR_SCALE, fill=0.0) for name in colors]
+        features.append(Feature(seen, fill=0.0))
     return ModelSpec(
         ontology=load_ontology(config.ontology),
         network=NetworkSpec(model.network, model.width),
-        features=tuple(Feature(**vars(feature)) for feature in model.features),
+        features=tuple(features),
         voxel_size=model.voxel_size,
         point_range=tuple(model.point_range) or None,
+        cameras=model.cameras,
     )
 
 

@@ -8,7 +8,7 @@ import yaml
 
 from wsss_perception.bundle import ModelSpec, NetworkSpec, _sealed, read_bundle, write_bundle
 from wsss_perception.errors import BundleError
-from wsss_perception.features import Feature
+from wsss_perception.features import PAINTED, Feature
 from wsss_perception.ontology import load_ontology
 
 SPEC = ModelSpec(
@@ -127,6 +127,39 @@ def test_read_refuses_paths_out_of_the_bundle(folder, name):
 def test_read_refuses_what_does_not_fit_the_schema(folder, change):
     reseal(folder, change)
     with pytest.raises(BundleError, match=r"model\.yaml"):
+        read_bundle(folder)
+
+
+def painted_features(fill: float | None = 0.0) -> tuple[Feature, ...]:
+    return (*SPEC.features, *(Feature(name, fill=fill) for name in PAINTED))
+
+
+def test_bundle_of_optional_cameras_reads_back_equal(tmp_path):
+    spec = replace(SPEC, features=painted_features(), cameras="optional")
+    write_bundle(tmp_path / "bundle", spec, FILES)
+    read = read_bundle(tmp_path / "bundle").spec
+    assert read == spec
+    assert read.takes_images
+    assert not SPEC.takes_images
+    assert read.channels() == ["intensity"]  # what the sensor must bring
+
+
+@pytest.mark.parametrize(
+    ("cameras", "features", "message"),
+    [
+        ("required", SPEC.features, "'required' is not supported; known: none, optional"),
+        ("optional", SPEC.features, "needs the features image_red"),
+        ("optional", painted_features()[:-1], "needs the features image_red"),
+        ("optional", painted_features(fill=None), "each with fill 0"),
+        ("none", painted_features()[:-3], "features that images give: image_red"),
+    ],
+)
+def test_cameras_and_features_of_a_bundle_must_fit(folder, cameras, features, message):
+    with pytest.raises(ValueError, match=message):
+        replace(SPEC, cameras=cameras, features=features)
+    given = [vars(feature) for feature in features]
+    reseal(folder, lambda data: data.update(cameras=cameras, features=given))
+    with pytest.raises(BundleError, match=rf"model\.yaml.*{message}"):
         read_bundle(folder)
 
 

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from wsss_perception.bundle import ModelSpec, NetworkSpec
 from wsss_perception.errors import MessageError
-from wsss_perception.features import Feature
+from wsss_perception.features import PAINTED, Feature
 from wsss_perception.frame import UNKNOWN, Frame, PointCloud, View
 from wsss_perception.geometry import Camera
 from wsss_perception.ontology import Ontology
@@ -104,6 +106,34 @@ def test_seen_counts_the_views_of_each_point():
     points = cloud([[5, 0, 0], [-5, 0, 0], [0, 5, 0], [np.nan, 0, 0], [90, 0, 1]])
     result = Segmenter(SPEC, SideEngine())(Frame(points, views))
     np.testing.assert_array_equal(result.seen, [2, 1, 0, 0, 2])
+
+
+def test_a_model_of_optional_cameras_gets_the_colours_its_views_see():
+    spec = replace(
+        SPEC,
+        features=(Feature("y"), *(Feature(name, 2.0, fill=0.0) for name in PAINTED)),
+        cameras="optional",
+    )
+    camera = Camera(100, 100, np.array([[50.0, 0, 49.5], [0, 50.0, 49.5], [0, 0, 1]]))
+    forward = np.array([[0, -1, 0, 0], [0, 0, -1, 0], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+    image = np.full((100, 100, 3), (255, 51, 0), np.uint8)
+    points, engine = cloud([[5, 0, 0], [-5, 0, 0]]), SideEngine()
+    frame = Frame(points, (View("c", camera, forward, image),))
+    segmenter = Segmenter(spec, engine)
+    result = segmenter(frame)
+    np.testing.assert_array_equal(result.seen, [1, 0])
+    expected = np.float32([[0, 0, 0, 0], [2, 0.4, 0, 2]])  # voxels come by x
+    np.testing.assert_allclose(engine.features[:, 1:], expected, rtol=1e-6)
+    assert segmenter.timing.paint > 0
+    assert segmenter.timing.seen > 0
+
+    known = ((np.array([1]), np.array([[3.0, 4.0]])),)  # what was found before is not sought
+    np.testing.assert_array_equal(segmenter(frame, known).seen, [0, 1])
+    np.testing.assert_allclose(engine.features[:, 1:], expected[::-1], rtol=1e-6)
+
+    points.channels["image_red"] = np.ones(2, np.float32)  # the cloud's own is no camera's
+    np.testing.assert_array_equal(segmenter(Frame(points)).seen, [0, 0])
+    np.testing.assert_array_equal(engine.features[:, 1:], np.zeros((2, 4)))
 
 
 def test_timing_covers_the_stages():

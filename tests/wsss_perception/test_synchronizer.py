@@ -69,6 +69,20 @@ def test_wait_of_zero_takes_the_images_already_there():
         assert frame.missing == ("right",)
 
 
+def test_a_cloud_that_may_not_wait_is_ready_at_once_beside_one_that_may():
+    synchronizer, clock = make()
+    add_images(synchronizer, clock, "left", 980 * MS)
+    add_images(synchronizer, clock, "right", 980 * MS)
+    synchronizer.add_cloud(1000 * MS, "waits")
+    synchronizer.add_cloud(1001 * MS, "does not", waits=False)
+    assert synchronizer.take().cloud == "does not"
+    assert synchronizer.take() is None
+    add_images(synchronizer, clock, "left", 1005 * MS)
+    add_images(synchronizer, clock, "right", 1005 * MS)
+    frame = synchronizer.take()
+    assert (frame.cloud, frame.images["left"]) == ("waits", (1005 * MS, "left1005"))
+
+
 def test_camera_without_an_image_yet_is_not_waited_for():
     synchronizer, _ = make()
     synchronizer.add_cloud(1000 * MS, "cloud")

@@ -38,12 +38,20 @@ def test_overrides_reach_entries_of_lists_and_whole_lists(mini_log):
         ("model.voxel_size=0", "voxel_size"),
         ("model.point_range=[1,2]", "point_range"),
         ("optimization.steps=0", "steps"),
+        ("model.cameras=always", "'always'; known are none, optional"),
+        ("model.features=[{name: image_red}]", "are added by 'model.cameras: optional'"),
+        ("augment.drop_cameras=1.5", "drop_all_cameras must lie in 0..1"),
         ("optimization.precision=8bit", "16-mixed"),
     ],
 )
 def test_load_config_names_what_does_not_fit(mini_log, override, message):
     with pytest.raises(ConfigError, match=message):
         load_config(mini_log.config, [override])
+
+
+def test_wsegpc_is_for_models_without_images_at_run_time(mini_log):
+    with pytest.raises(ConfigError, match=r"model\.cameras: .* use 'method: projected_prior'"):
+        load_config(mini_log.config, ["method=wsegpc", "model.cameras=optional"])
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ class LiveCameras:
             pixels = image.decode(message)
             check_size(view.camera, pixels.shape[1], pixels.shape[0])
         except MessageError as error:
-            self._warn(f"camera '{view.name}' has no overlay: {error}")
+            self._warn(f"camera '{view.name}': an image is left out: {error}")
             return None
         return replace(view, image=pixels)
 

@@ -74,7 +74,8 @@ class Pipeline:
             message: the cloud, in the LiDAR frame.
             min_confidence: weaker labels become unknown.
             intensity_scale: factor that brings the intensities to those of training.
-            views: makes those of the cameras; asked when the labels are there, which need none.
+            views: makes those of the cameras; None for no cameras. A model that takes images asks
+                for them first, and any other when the labels are there, which need none.
             motion: undoes the sensor's motion before the points are labelled; None for none. The
                 message in the result has the points as they came.
 
@@ -89,23 +90,35 @@ class Pipeline:
             cloud = replace(cloud, xyz=motion(message, cloud))
             seconds["motion"] = time.perf_counter() - start - seconds["decode"]
         self._segmenter.min_confidence = min_confidence
+        paints = self._segmenter.spec.takes_images
         frame = Frame(cloud)
-        semantic = self._segmenter(frame)
+        visible: tuple[Visible, ...] = ()
+        if views is not None and paints:
+            frame, visible = _look(cloud, views, seconds)
+        semantic = self._segmenter(frame, visible)
         timing = self._segmenter.timing
+        seconds |= {"paint": timing.paint} if paints else {}
         seconds |= {
             "voxelize": timing.voxelize,
             "network": timing.network,
             "scatter": timing.scatter,
         }
-        visible: tuple[Visible, ...] = ()
-        if views is not None:
-            segmented = time.perf_counter()
-            frame = Frame(cloud, views())
-            looked = time.perf_counter()
-            visible = see_points(cloud.xyz, frame.views)
+        if views is not None and not paints:
+            frame, visible = _look(cloud, views, seconds)
             semantic = replace(semantic, seen=count_seen(len(cloud), visible))
-            seconds |= {"cameras": looked - segmented, "seen": time.perf_counter() - looked}
         begin = time.perf_counter()
         result = encode_semantic(message, semantic, self._palette)
         seconds["encode"] = time.perf_counter() - begin
         return Result(result, frame, semantic, seconds, warnings, visible)
+
+
+def _look(
+    cloud: PointCloud, views: Callable[[], tuple[View, ...]], seconds: dict[str, float]
+) -> tuple[Frame, tuple[Visible, ...]]:
+    """Asks for the views of a cloud and finds what they see; notes the seconds of both."""
+    begin = time.perf_counter()
+    frame = Frame(cloud, views())
+    looked = time.perf_counter()
+    visible = see_points(cloud.xyz, frame.views)
+    seconds |= {"cameras": looked - begin, "seen": time.perf_counter() - looked}
+    return frame, visible

@@ -117,16 +117,7 @@ class Stream:
             round(read_parameter(self._node, name) * 1e9)
             for name in ("camera_tolerance", "camera_wait")
         )
-        return Synchronizer(
-            self._cameras.names,
-            tolerance,
-            wait if self._takes_images() else 0,
-            time.monotonic_ns,
-            _READY_DEPTH,
-        )
-
-    def _takes_images(self) -> bool:
-        return self._model().spec.cameras != "none"
+        return Synchronizer(self._cameras.names, tolerance, wait, time.monotonic_ns, _READY_DEPTH)
 
     def _listen_to_transforms(self) -> None:
         """Listens to TF if anything needs it, and is told of time that jumps back."""
@@ -172,11 +163,12 @@ class Stream:
 
     def _add_cloud(self, message: PointCloud2) -> None:
         arrival = _Arrival(message, time.monotonic())
-        self._intake.add_cloud(stamp_to_ns(message.header.stamp), arrival)
+        waits = self._model().spec.takes_images  # asked anew: another model may come
+        self._intake.add_cloud(stamp_to_ns(message.header.stamp), arrival, waits)
         self._jumps.note_cloud()
 
     def _add_image(self, camera: str, message: Any) -> None:
-        is_needed = self._outputs.is_overlaid(camera) or self._takes_images()
+        is_needed = self._outputs.is_overlaid(camera) or self._model().spec.takes_images
         kept = message if is_needed else None  # raw images take much memory
         self._intake.add_image(camera, stamp_to_ns(message.header.stamp), kept)
 
@@ -191,7 +183,7 @@ class Stream:
             message,
             read_parameter(self._node, "min_confidence"),
             read_parameter(self._node, "intensity_scale"),
-            partial(self._look, frame) if self._cameras.names else None,
+            partial(self._look, frame, model) if self._cameras.names else None,
             self._motion,
         )
         self._outputs.publish_semantic(result.message)
@@ -202,8 +194,11 @@ class Stream:
         self._monitor.add(seconds)
         self._status.add({**result.seconds, **seconds})
 
-    def _look(self, frame: Synchronized[_Arrival, Any]) -> tuple[View, ...]:
-        """Makes the views of a cloud, whose labels are there: it waits for TF, not for images."""
+    def _look(self, frame: Synchronized[_Arrival, Any], model: Model) -> tuple[View, ...]:
+        """Makes the views of a cloud, with their pixels if the model takes images.
+
+        It waits for TF, and not for images: the cloud has waited for them if it should.
+        """
         cloud_frame = frame.cloud.message.header.frame_id
         images = self._intake.latest_images((), 0.0)
         stamps = {name: stamp for name, (stamp, _) in images.items()}
@@ -216,7 +211,23 @@ class Stream:
             stamps, self._intake.live(), frame.stamp, cloud_frame, self._extrinsics
         )
         self._unused |= unused
-        return views
+        if not model.spec.takes_images:
+            return views
+        return tuple(self._with_pixels(view, images.get(view.name)) for view in views)
+
+    def _with_pixels(self, view: View, found: tuple[int, Any] | None) -> View:
+        """Adds the pixels of a camera's image, or notes that the labels go without them."""
+        message = None if found is None else found[1]
+        if message is None:  # it did not come, or before a model that takes images did
+            reason = "no image within camera_tolerance"
+            self._warn(f"camera '{view.name}' is not used for the labels: {reason}")
+        else:
+            drawn = self._cameras.with_pixels(view, message)
+            if drawn is not None:
+                return drawn
+            reason = "its image cannot be used; the log says why"
+        self._unused[view.name] = reason
+        return view
 
     def _publish_others(self, result: Result, model: Model) -> float:
         """Publishes what is made of a semantic cloud; returns the seconds of work."""
@@ -250,7 +261,7 @@ class Stream:
             view = self._cameras.camera(view.name).view(
                 stamp, cloud.stamp, cloud.frame_id, self._extrinsics
             )
-        drawn = self._cameras.with_pixels(view, message)
+        drawn = view if view.image.size else self._cameras.with_pixels(view, message)
         if drawn is not None:
             frame_id = message.header.frame_id
             self._outputs.publish_overlay(drawn, frame_id, result, model.spec.ontology)

@@ -70,15 +70,15 @@ class Intake(Generic[Cloud, Image]):
         self._condition = threading.Condition()
         self._closed = False
 
-    def add_cloud(self, stamp: int, cloud: Cloud) -> None:
-        """Adds a cloud of a stamp in nanoseconds; it is dropped if closed."""
+    def add_cloud(self, stamp: int, cloud: Cloud, waits: bool = True) -> None:
+        """Adds a cloud of a stamp in nanoseconds, that may wait for images; dropped if closed."""
         with self._condition:
             self._counters.received += 1
             if self._closed:
                 self._counters.dropped += 1
                 return
             jumps = self._synchronizer.counters.jumps
-            self._synchronizer.add_cloud(stamp, cloud)
+            self._synchronizer.add_cloud(stamp, cloud, waits)
             jumped = self._synchronizer.counters.jumps > jumps
             self._count_dropped()
             self._condition.notify()

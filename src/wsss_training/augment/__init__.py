@@ -1,6 +1,7 @@
 """Augmentations of training sweeps, one idea a file."""
 
 from wsss_training.augment.base import Augmentation, Compose
+from wsss_training.augment.cameras import DropCameras, JitterCameras
 from wsss_training.augment.color import jitter_colors
 from wsss_training.augment.density import CropRange, DropBeams, DropPoints, JitterPoints
 from wsss_training.augment.intensity import JitterIntensity
@@ -12,8 +13,10 @@ __all__ = [
     "Compose",
     "CropRange",
     "DropBeams",
+    "DropCameras",
     "DropPoints",
     "Flip",
+    "JitterCameras",
     "JitterIntensity",
     "JitterPoints",
     "Mount",

@@ -1,4 +1,4 @@
-r"""Scores a model bundle on a labelled dataset: 3D points only, no images.
+r"""Scores a model bundle on a labelled dataset.
 
 Prints the table, computed as the official evaluator of the dataset's benchmark does; writes the
 JSON file and, beside it, a confusion and a bar picture. Several processes share the sweeps under
@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the command line."""
     parser.add_argument("--bundle", type=Path, help="model bundle (default: the package's model)")
     add_dataset_arguments(parser)
+    parser.add_argument(
+        "--cameras",
+        metavar="all|none|NAME",
+        help="whose images a model of 'cameras: optional' gets, such as CAM_FRONT (default: all)",
+    )
     parser.add_argument("--json", type=Path, metavar="OUT", help="file to write the scores to")
     parser.add_argument("--device", default="auto", help="cpu, cuda... (default: auto)")
 
@@ -34,21 +39,28 @@ def run(arguments: argparse.Namespace) -> None:
     from wsss_perception.engines import load_engine
     from wsss_perception.segmenter import Segmenter
     from wsss_training import report
-    from wsss_training.evaluate import check_same_classes, evaluate, scene_starts_first
+    from wsss_training.evaluate import (
+        NO_CAMERAS,
+        check_same_classes,
+        choose_cameras,
+        evaluate,
+        scene_starts_first,
+    )
     from wsss_training.metrics import scores_for
     from wsss_training.processes import place, sum_over_all
 
     if arguments.json is not None:
         report.check_writable(arguments.json)
-    dataset = open_named_dataset(arguments, images=False)
     here = place()
     bundle = choose_bundle(arguments.bundle, here.say)
+    cameras = choose_cameras(arguments.cameras, bundle.spec)
+    dataset = open_named_dataset(arguments, images=cameras != NO_CAMERAS)
     ontology = bundle.spec.ontology
     benchmark = check_same_classes(dataset.ontology, ontology).name
-    segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device))
+    segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, arguments.device, "fp32"))
     mine = here.share(scene_starts_first(dataset.sample_ids))
     samples = (dataset[index] for index in mine)
-    matrix = evaluate(segmenter, here.tracked(samples, "sweeps", len(mine)))
+    matrix = evaluate(segmenter, here.tracked(samples, "sweeps", len(mine)), cameras)
     matrix.counts = sum_over_all(matrix.counts)
     if not here.is_first:
         return
@@ -59,6 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
             "bundle": str(bundle.folder),
             "dataset": arguments.dataset,
             "options": parse_options(arguments.dataset, arguments.option),
+            "cameras": cameras,
             "sweeps": len(dataset),
             **report.to_dict(ontology, scores),
         }

@@ -107,6 +107,10 @@ class ImageSource:
             depth_tolerance=self.depth.tolerance,
         )
 
+    def files(self) -> list[Path]:
+        """The files that ``load`` reads."""
+        return [self.path] if self.depth is None else [self.path, self.depth.path]
+
     def load(self) -> View:
         """Reads the pixels.
 

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
 from wsss_training.augment import random_sector, supervised_sector
+from wsss_training.data.camera_colors import painted, read_colors
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import Dataset, Sample
 from wsss_training.data.sweep_cache import SweepCache
@@ -111,6 +112,8 @@ class SupervisedSource:
         supervision: tells their labels.
         has_teacher: whether a 2D teacher is that supervision, and not 3D labels.
         cache: keeps the sweeps with their labels; None reads them anew each time.
+        painted: whether the points are painted, with all cameras, see ``data.camera_colors``; their
+            images are not opened otherwise.
     """
 
     dataset: Dataset
@@ -118,6 +121,7 @@ class SupervisedSource:
     supervision: Supervision
     has_teacher: bool
     cache: SweepCache | None = None
+    painted: bool = False
 
     def read(self, index: int) -> LabelledPoints:
         """Reads a sweep of the dataset with its labels.
@@ -126,13 +130,20 @@ class SupervisedSource:
             DatasetError: a file of the sweep or of its supervision is missing or damaged.
         """
         if self.cache is None:
-            return self._compute(index)[0]
-        return self.cache.get(self.dataset.sample_ids[index], lambda: self._compute(index))
+            points = self._compute(index)[0]
+        else:
+            name = self.dataset.sample_ids[index]
+            points = self.cache.get(name, lambda: self._compute(index))
+        return painted(points) if self.painted else points
 
     def _compute(self, index: int) -> tuple[LabelledPoints, list[Path]]:
         sample = self.dataset[index]
-        points = LabelledPoints(sample.cloud, *self.supervision(sample))
-        return points, [*sample.files, *self.supervision.files(sample)]
+        attributes = read_colors(sample) if self.painted else {}
+        points = LabelledPoints(sample.cloud, *self.supervision(sample), attributes)
+        files = [*sample.files, *self.supervision.files(sample)]
+        if self.painted:
+            files += [path for image in sample.images for path in image.files()]
+        return points, files
 
 
 class SupervisedSweeps(TorchDataset[LabelledPoints]):

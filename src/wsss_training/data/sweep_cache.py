@@ -13,6 +13,7 @@ FORMAT = 1
 """To be raised with any change of what a reader, a teacher's projection or this file computes."""
 
 _CHANNEL = "channel."
+_ATTRIBUTE = "attribute."
 
 
 class SweepCache:
@@ -54,15 +55,15 @@ def _to_arrays(points: LabelledPoints) -> Arrays:
         "stamp": np.array([cloud.stamp], dtype=np.int64),
         "frame_id": np.frombuffer(cloud.frame_id.encode(), dtype=np.uint8),
         **{_CHANNEL + name: values for name, values in cloud.channels.items()},
+        **{_ATTRIBUTE + name: values for name, values in points.attributes.items()},
     }
 
 
 def _from_arrays(arrays: Arrays) -> LabelledPoints:
-    channels = {
-        name.removeprefix(_CHANNEL): values
-        for name, values in arrays.items()
-        if name.startswith(_CHANNEL)
-    }
+    channels, attributes = (
+        {name.removeprefix(p): values for name, values in arrays.items() if name.startswith(p)}
+        for p in (_CHANNEL, _ATTRIBUTE)
+    )
     stamp, frame_id = int(arrays["stamp"][0]), arrays["frame_id"].tobytes().decode()
     cloud = PointCloud(arrays["xyz"], channels, stamp, frame_id)
-    return LabelledPoints(cloud, arrays["labels"], arrays["weights"])
+    return LabelledPoints(cloud, arrays["labels"], arrays["weights"], attributes)

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from rosbags.typesys import Stores, get_typestore
 
 from wsss_perception.errors import MessageError
+from wsss_perception.features import PAINTED, Feature
 from wsss_perception.frame import UNKNOWN, View
 from wsss_perception.geometry import Camera
 from wsss_perception.messages.point_cloud2 import decode
@@ -73,6 +76,41 @@ def test_pipeline_asks_for_views_when_the_labels_are_there(spec, make_message):
     np.testing.assert_array_equal(result.semantic.seen, expected)
     np.testing.assert_array_equal(decode(result.message).channels["seen"], expected)
     np.testing.assert_array_equal(result.visible_in(view)[0], np.flatnonzero(expected))
+
+
+def test_pipeline_asks_for_views_first_where_the_model_takes_images(spec, make_message):
+    order, given = [], []
+
+    class Engine(CellEngine):
+        def __call__(self, coords, features):
+            order.append("network")
+            given.append(features[:, -4:])
+            return super().__call__(coords, features)
+
+    features = (*spec.features, *(Feature(name, fill=0.0) for name in PAINTED))
+    spec = replace(spec, features=features, cameras="optional")
+    camera = Camera(100, 100, np.array([[50.0, 0, 50], [0, 50, 50], [0, 0, 1]]))
+    view = View("up", camera, np.eye(4), np.full((100, 100, 3), 51, np.uint8))
+
+    def look():
+        order.append("views")
+        return (view,)
+
+    pipeline = Pipeline(Segmenter(spec, Engine()))
+    result = pipeline(make_message(TYPES), 0.0, 1.0, look)
+    assert order == ["views", "network"]
+    stages = ["decode", "cameras", "seen", "paint", "voxelize", "network", "scatter", "encode"]
+    assert list(result.seconds) == stages
+    expected = count_views(result.frame.cloud.xyz, (view,))
+    assert 0 < expected.sum() < len(expected)
+    np.testing.assert_array_equal(result.semantic.seen, expected)
+    np.testing.assert_array_equal(result.visible_in(view)[0], np.flatnonzero(expected))
+    np.testing.assert_allclose(given[0].max(axis=0), [0.2, 0.2, 0.2, 1], rtol=1e-6)
+
+    blind = pipeline(make_message(TYPES), 0.0, 1.0)
+    assert list(blind.seconds) == ["decode", *stages[3:]]
+    assert not given[1].any()
+    assert result.warnings == blind.warnings == []
 
 
 def test_pipeline_hides_labels_below_min_confidence(pipeline, make_message):

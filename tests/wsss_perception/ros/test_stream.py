@@ -49,6 +49,7 @@ class Desk:
         self.warnings: list[str] = []
         self.counters = Counters()
         self.is_heard = True
+        self.pixels: list[list[int]] = []  # of each cloud's views, how many numbers
 
     def is_overlaid(self, _camera: str) -> bool:
         return self.is_heard
@@ -80,7 +81,9 @@ class Desk:
     ) -> Result:
         cloud = PointCloud(np.zeros((0, 3), np.float32), {}, stamp_of(message), "lidar")
         semantic = SemanticCloud(*(np.zeros(0, np.uint8) for _ in range(3)))
-        return Result(message, Frame(cloud, views()), semantic, {}, [], ((),))
+        frame = Frame(cloud, views())
+        self.pixels.append([view.image.size for view in frame.views])
+        return Result(message, frame, semantic, {}, [], ((),))
 
     def wait_for(self, done: Callable[[], Any]) -> None:
         deadline = time.monotonic() + TIMEOUT
@@ -106,7 +109,7 @@ class Rig:
         path = folder / "calibration.yaml"
         write_calibration(path, {"front": CameraCalibration(CAMERA, np.eye(4))})
         self.cameras = LiveCameras(["/front/image"], path, self.desk.warnings.append)
-        spec = SimpleNamespace(cameras="none", ontology=None)
+        spec = SimpleNamespace(takes_images=False, ontology=None)
         self.model = SimpleNamespace(spec=spec, pipeline=self.desk.pipeline)
         self.stream: Stream | None = None
 
@@ -117,8 +120,8 @@ class Rig:
         )
         return self.stream
 
-    def send_image(self, stamp: int) -> Any:
-        message = image.encode_rgb8(PIXELS, stamp, "front_optical", TYPES)
+    def send_image(self, stamp: int, pixels: np.ndarray = PIXELS) -> Any:
+        message = image.encode_rgb8(pixels, stamp, "front_optical", TYPES)
         self.stream._add_image("front", message)
         return message
 
@@ -191,6 +194,51 @@ def test_images_are_kept_only_while_somebody_listens(make_rig):
     rig.desk.wait_for(lambda: "done" in rig.desk.events)
     assert rig.desk.unused == [{}]
     assert rig.desk.drawn == []
+
+
+def test_a_cloud_waits_for_its_images_while_the_model_takes_them(make_rig):
+    """The model is changed under the stream's hands, as ``~/load_model`` does."""
+    rig = make_rig()
+    rig.desk.is_heard = False
+    rig.open()
+    for takes_images in (False, True, False):
+        rig.model.spec.takes_images = takes_images
+        rig.desk.pixels.clear()
+        rig.send_image(STAMP - 90 * MS)
+        begin = time.monotonic()
+        rig.send_cloud(STAMP)
+        if takes_images:
+            time.sleep(0.1)
+            assert rig.desk.pixels == []
+            rig.send_image(STAMP + 10 * MS)
+        rig.desk.wait_for(lambda: rig.desk.pixels)
+        assert rig.desk.pixels == [[PIXELS.size if takes_images else 0]]
+        assert time.monotonic() - begin < PATIENCE / 2
+        rig.stream.close()
+        rig.open()  # forgets the stamps
+    assert rig.desk.unused == [{}, {}, {}]
+
+
+@pytest.mark.parametrize("damage", ["no image", "cut short", "came before the model"])
+def test_an_image_that_is_of_no_use_degrades_the_labels_only(make_rig, damage):
+    rig = make_rig(camera_wait=0.05)
+    rig.desk.is_heard = False
+    rig.open()
+    rig.model.spec.takes_images = damage != "came before the model"
+    if damage == "cut short":
+        message = image.encode_rgb8(PIXELS, STAMP, "front_optical", TYPES)
+        message.data = message.data[:-7]
+        rig.stream._add_image("front", message)
+    else:
+        rig.send_image(STAMP - 300 * MS if damage == "no image" else STAMP)
+    rig.model.spec.takes_images = True
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: "done" in rig.desk.events)
+    assert rig.desk.events == ["cloud", "parts", "done"]
+    assert rig.desk.pixels == [[0]]  # the camera still counts as seeing points
+    (unused,) = rig.desk.unused
+    assert "image" in unused["front"]
+    assert any("front" in text for text in rig.desk.warnings)
 
 
 def test_a_fixed_frame_without_effect_is_told_of(make_rig, monkeypatch):

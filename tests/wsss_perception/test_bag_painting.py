@@ -1,0 +1,71 @@
+"""Bags segmented by a model that takes images."""
+
+from dataclasses import replace
+
+import numpy as np
+from made_bags import TYPES, write_bag
+
+from wsss_perception.bag import segment_bag
+from wsss_perception.bundle import ModelSpec, NetworkSpec
+from wsss_perception.features import PAINTED, Feature
+from wsss_perception.messages import image
+from wsss_perception.ontology import Ontology
+from wsss_perception.segmenter import Segmenter
+
+ONTOLOGY = Ontology("t", ("low", "high"), ((255, 0, 0), (0, 0, 255)), ((1,), (2,)))
+FEATURES = (Feature("z"), *(Feature(name, fill=0.0) for name in PAINTED))
+SPEC = ModelSpec(ONTOLOGY, NetworkSpec("none"), FEATURES, 0.5, cameras="optional")
+COLOR = (200, 100, 50)
+
+
+class Recorder:
+    """An engine that keeps the painted part of its inputs."""
+
+    name = "recorder"
+
+    def __init__(self):
+        self.painted = []
+
+    def __call__(self, coords, features):
+        self.painted.append(features[:, 1:])
+        return np.zeros((len(coords), 2), dtype=np.float32)
+
+
+def solid(stamp):
+    pixels = np.full((12, 16, 3), COLOR, np.uint8)
+    return image.encode_rgb8(pixels, stamp, "front_optical", TYPES)
+
+
+def painted_of(tmp_path, **bag):
+    """What the network gets of each cloud of a bag, and the counts ``seen`` of its points."""
+    engine, seen = Recorder(), []
+    path = write_bag(tmp_path / "in", encode=solid, points=300, **bag)
+    counts = segment_bag(
+        path,
+        tmp_path / "out",
+        Segmenter(SPEC, engine),
+        observer=lambda _number, _frame, semantic: seen.append(semantic.seen),
+    )
+    assert (counts.clouds, counts.failed) == (5, 0)
+    return engine.painted, seen
+
+
+def test_segment_bag_paints_its_clouds_with_their_images(tmp_path):
+    painted, seen = painted_of(tmp_path)
+    for voxels, count in zip(painted, seen, strict=True):
+        wholly = voxels[:, 3] == 1  # voxels of which every point is seen
+        assert 0 < wholly.sum() < len(voxels)
+        np.testing.assert_allclose(voxels[wholly, :3], np.float32([COLOR] * wholly.sum()) / 255)
+        assert not voxels[voxels[:, 3] == 0].any()
+        assert 0 < count.sum() < len(count)
+
+
+def test_a_missing_and_a_damaged_image_leave_their_clouds_unpainted(tmp_path):
+    def damage(topic, stamp, message):
+        if topic == "/rig/front/image" and stamp == 210:
+            return replace(message, data=message.data[:-9])
+        return message
+
+    painted, seen = painted_of(tmp_path, images=[110, 210, 410, 510], change=damage)
+    assert [bool(voxels.any()) for voxels in painted] == [True, False, False, True, True]
+    assert [bool(count.any()) for count in seen] == [True, False, False, True, True]
