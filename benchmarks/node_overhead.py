@@ -25,6 +25,8 @@ from sensor_msgs.msg import PointCloud2
 from wsss_perception.bundle import ModelSpec, NetworkSpec
 from wsss_perception.features import Feature
 from wsss_perception.frame import Frame, PointCloud, SemanticCloud
+from wsss_perception.geometry import Visible
+from wsss_perception.memory import keep_freed
 from wsss_perception.messages.point_cloud2 import encode_cloud
 from wsss_perception.ontology import load_ontology
 from wsss_perception.ros.model import Model
@@ -60,10 +62,10 @@ class TimedSegmenter(Segmenter):
 
     cpu = 0.0
 
-    def __call__(self, frame: Frame) -> SemanticCloud:
+    def __call__(self, frame: Frame, visible: tuple[Visible, ...] | None = None) -> SemanticCloud:
         """Segments a frame."""
         begin = time.thread_time()
-        result = super().__call__(frame)
+        result = super().__call__(frame, visible)
         self.cpu = time.thread_time() - begin
         return result
 
@@ -155,6 +157,7 @@ def main() -> None:
     if arguments.publisher:
         publish_clouds(count, arguments.period)
         return
+    keep_freed()  # as the node's command does
     rclpy.init()
     node = TimedNode()
     executor = MultiThreadedExecutor(4)

@@ -1,4 +1,10 @@
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 from wsss_perception import memory
 
@@ -30,3 +36,34 @@ def test_a_system_that_tells_nothing_is_no_error(tmp_path, monkeypatch):
     memory.forget_most()
     found = memory.resident(), memory.most_resident(), memory.available(), memory.installed()
     assert found == (None,) * 4
+
+
+def count_page_faults(first_line: str) -> int:
+    program = f"""
+import resource
+import os
+import platform
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from wsss_perception import memory
+{first_line}
+def fault(): return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(3):
+    before = fault()
+    clouds = [np.ones(5_000_000, dtype=np.uint8) for _ in range(3)]
+    del clouds
+print(fault() - before)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-c", program]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+def test_freed_clouds_cost_the_next_ones_no_page_faults():
+    assert count_page_faults("") > 1000
+    assert count_page_faults("memory.keep_freed()") < 100

@@ -22,6 +22,7 @@ from wsss_perception.bundle import choose_bundle
 from wsss_perception.diagnostics import Snapshot
 from wsss_perception.engines.building import build_engine
 from wsss_perception.errors import ConfigError, OntologyError, RosError, WsssError
+from wsss_perception.memory import keep_freed
 from wsss_perception.ros.cameras import LiveCameras
 from wsss_perception.ros.diagnostics import Diagnostics, Monitor
 from wsss_perception.ros.model import Model, load_model
@@ -264,6 +265,7 @@ def run_node(ros_arguments: Sequence[str]) -> None:
     Raises:
         WsssError: the node cannot start; see ``SegmentNode``.
     """
+    keep_freed()
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, _frame: received.append(number))
