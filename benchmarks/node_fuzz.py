@@ -282,7 +282,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         bundle = write_tiny_bundle(folder / "bundle")
-        model = load_model(str(bundle.folder), "spconv", "cpu", lambda _: None)
+        model = load_model(str(bundle.folder), "spconv", "cpu", "fp32", lambda _: None)
         result = {
             "directly": fuzz_directly(numbers, arguments.seed, model, folder),
             "live": fuzz_live(numbers, arguments.seed, bundle, folder, arguments.pause),
