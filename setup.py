@@ -27,7 +27,7 @@ setup(
     packages=find_packages("src"),
     package_data={
         "wsss_perception": ["ontologies/*.yaml", "mappings/*.yaml", "models/*/*"],
-        "wsss_training": ["data/*.yaml", "world/*.yaml"],
+        "wsss_training": ["data/*.yaml", "rooms/*.yaml", "world/*.yaml"],
     },
     data_files=[
         (
@@ -44,7 +44,7 @@ setup(
     zip_safe=False,
     install_requires=["numpy>=1.24", "pillow>=10.1", "pyyaml", "rosbags", "safetensors"],
     extras_require={
-        "onnx": ["onnx", "onnxruntime"],
+        "onnx": ["onnx", "onnxruntime>=1.18"],
         "ros": [
             "ros-jazzy-diagnostic-msgs",
             "ros-jazzy-rclpy[fastrtps]",

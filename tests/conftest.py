@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-
 # One thread of arithmetic in every process of a test: sums then come out the same. Set here, since
 # the libraries read it once, when other conftest files import them.
 os.environ["OMP_NUM_THREADS"] = "1"

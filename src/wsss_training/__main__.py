@@ -22,6 +22,7 @@ COMMANDS = (
     Command("tag", "tag scenes in the terminal", "wsss_training.commands.tag"),
     Command("check-tags", "check a file of scene tags", "wsss_training.commands.check_tags"),
     Command("make-world", "write synthetic driving logs", "wsss_training.commands.make_world"),
+    Command("make-rooms", "write synthetic rooms", "wsss_training.commands.make_rooms"),
     Command("weak-labels", "draw a few labelled points", "wsss_training.commands.weak_labels"),
 )
 

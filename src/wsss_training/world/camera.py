@@ -146,7 +146,7 @@ def render(
     shaded[glass] += _MIRROR * (_sky(reflected, light) - shaded[glass])
     clear = np.exp(-hits.distance[index, None] / np.float32(light.haze))
     image[index] = shaded * clear + light.horizon * (1 - clear)
-    return _expose(image.reshape(*shape, 3), light.exposure, generator)
+    return expose(image.reshape(*shape, 3), light.exposure, generator)
 
 
 def _albedo(surfaces: Surfaces, surface: NDArray[np.int32], points: Array, normals: Array) -> Array:
@@ -190,8 +190,8 @@ def _sky(directions: Array, light: Light) -> Array:
     return color * (1 - cover) + np.float32(0.93) * cover
 
 
-def _expose(image: Array, exposure: float, generator: np.random.Generator) -> NDArray[np.uint8]:
-    """Linear light to 8-bit sRGB through a filmic curve, a little blur and noise."""
+def expose(image: Array, exposure: float, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Linear light [H, W, 3] to 8-bit sRGB through a filmic curve, a little blur and noise."""
     light = np.float32(1.05 * exposure) * image
     mapped = light * (1 + light / 2.4) / (1 + light)
     grey = mapped.mean(axis=-1, keepdims=True)

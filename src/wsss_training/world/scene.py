@@ -30,7 +30,8 @@ class Surface:
     """What a mesh is made of, for eyes, lasers and annotators.
 
     Attributes:
-        label: SemanticKITTI class of its points; ``other-object`` for what is not scored.
+        label: class of its points: SemanticKITTI's, ``other-object`` for what is not scored; in
+            rooms NYU40's.
         teacher_class: Cityscapes class of its pixels; ``background`` for none of its classes.
         color: albedo.
         texture: pattern on it, a key of ``textures.TEXTURES``.

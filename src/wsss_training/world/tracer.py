@@ -75,8 +75,8 @@ class Tracer:
             [n for n, _ in self._still] + [n for n, _ in self._moving],
         )
         self._first_moving = sum(len(actor.parts) for _, actor in self._still)
-        self._static = _Geometry([a for _, a in self._still], 0.0, 0, threads)
-        self._dynamic: _Geometry | None = None
+        self._static = Geometry([a for _, a in self._still], 0.0, 0, threads)
+        self._dynamic: Geometry | None = None
         self._time: float | None = None
 
     def cast(self, rays: NDArray[np.float32], seconds: float) -> Hits:
@@ -99,16 +99,23 @@ class Tracer:
         found = self._static.blocked(rays)
         return found | self._at(seconds).blocked(rays) if self._moving else found
 
-    def _at(self, seconds: float) -> "_Geometry":
+    def _at(self, seconds: float) -> "Geometry":
         if self._dynamic is None or self._time != seconds:
             actors = [actor for _, actor in self._moving]
-            self._dynamic = _Geometry(actors, seconds, self._first_moving, self._threads)
+            self._dynamic = Geometry(actors, seconds, self._first_moving, self._threads)
             self._time = seconds
         return self._dynamic
 
 
-class _Geometry:
-    """Meshes of actors at one time."""
+class Geometry:
+    """Meshes of actors at one time.
+
+    Args:
+        actors: what there is; at least one part.
+        seconds: the time.
+        first: number of the surface of the first part.
+        threads: of the ray caster; 0 for all cores.
+    """
 
     def __init__(self, actors: list[Actor], seconds: float, first: int, threads: int) -> None:
         vertices, triangles, surface, origins = [], [], [], []
@@ -133,6 +140,7 @@ class _Geometry:
         )
 
     def cast(self, rays: NDArray[np.float32]) -> Hits:
+        """Casts rays [R, 6]: origins and unit directions in the world."""
         answer = self._scene.cast_rays(open3d.core.Tensor(rays))
         distance = answer["t_hit"].numpy()
         hit = np.flatnonzero(np.isfinite(distance))
@@ -149,8 +157,14 @@ class _Geometry:
         local[hit] = points
         return Hits(distance, surface, normal, local)
 
-    def blocked(self, rays: NDArray[np.float32]) -> NDArray[np.bool_]:
-        return self._scene.test_occlusions(open3d.core.Tensor(rays)).numpy()
+    def blocked(self, rays: NDArray[np.float32], reach: float = np.inf) -> NDArray[np.bool_]:
+        """Tells which rays [R, 6] hit anything nearer than ``reach`` lengths of their direction."""
+        return self._scene.test_occlusions(open3d.core.Tensor(rays), 0.0, reach).numpy()
+
+    def nearest(self, points: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Finds the surface that is nearest to each of the points [N, 3]."""
+        answer = self._scene.compute_closest_points(open3d.core.Tensor(points))
+        return self._surface[answer["primitive_ids"].numpy()]
 
 
 def _place(vertices: NDArray[np.float32], pose: tuple[float, float, float, float]) -> NDArray:

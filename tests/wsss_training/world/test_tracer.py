@@ -5,7 +5,7 @@ from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import load_ontology
 from wsss_training.world.objects.shapes import box
 from wsss_training.world.scene import Actor, Part, Scene, Surface
-from wsss_training.world.tracer import MISS, Tracer
+from wsss_training.world.tracer import MISS, Geometry, Tracer
 
 CAR = Surface("car", "car", (0.5, 0.1, 0.1))
 GLASS = Surface("car", "car", (0.1, 0.1, 0.1), lost=0.8)
@@ -85,3 +85,16 @@ def test_normals_face_the_ray_on_both_sides_of_a_wall() -> None:
     ).normal
     assert inside == pytest.approx([-1, 0, 0])
     assert outside == pytest.approx([1, 0, 0])
+
+
+def test_nearest_surface_and_blocks_within_reach() -> None:
+    parts = (
+        block(2.0, Surface("car", "car", (1, 0, 0))),
+        block(6.0, Surface("road", "road", (0, 1, 0))),
+    )
+    geometry = Geometry([Actor("block", parts, (0.0, 0.0, 0.0, 0.0))], 0.0, 0, 1)
+    points = np.array([[1.0, 0, 0.5], [3.5, 0, 0.5], [5.4, 0, 0.5]], np.float32)
+    assert geometry.nearest(points).tolist() == [0, 0, 1]
+    rays = np.array([[0, 0, 0.5, 1, 0, 0]], np.float32)
+    assert geometry.blocked(rays, 3.0).tolist() == [True]
+    assert geometry.blocked(rays, 1.0).tolist() == [False]
