@@ -84,7 +84,7 @@ class TimedNode(SegmentNode):
             begun[:] = time.monotonic(), time.thread_time()
             note_start(arrival)
 
-        def publish(arrival: float, stages: dict[str, float], missing: Any) -> None:
+        def publish(arrival: float, stages: dict[str, float], *amiss: Any) -> None:
             latency, busy = time.monotonic() - arrival, time.thread_time() - begun[1]
             added = latency - sum(stages[name] for name in SEGMENTER)
             own = {name: value for name, value in stages.items() if name not in SEGMENTER}
@@ -93,7 +93,7 @@ class TimedNode(SegmentNode):
             own["in the node"] = added
             own["in the node, CPU of the worker"] = busy - self._segmenter.cpu
             self.rows.append(own)
-            note_end(arrival, stages, missing)
+            note_end(arrival, stages, *amiss)
 
         self._monitor.start = start  # type: ignore[method-assign]
         self._monitor.publish = publish  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ What is done already is kept, so that an interrupted run goes on; other sizes ne
 """
 
 import argparse
+import hashlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +36,8 @@ ROWS = {
 def main() -> None:
     """Runs what is missing and writes the table."""
     arguments = parse_arguments()
-    claim(arguments)
+    settings = settings_of(arguments)
+    claim(arguments.output, settings)
     scored = {arguments.family: arguments.scored}
     for family, scenes in {"development": arguments.scenes, **scored}.items():
         draw(arguments.output / family, family, scenes, arguments.sweeps)
@@ -45,11 +47,11 @@ def main() -> None:
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda task: train_and_score(arguments, *task), tasks))
     results = {name: read_scores(arguments, *row) for name, row in ROWS.items()}
-    table = make_table(results)
+    table = make_table(results, settings["world_sha256"])
     (arguments.output / "results.md").write_text(table)
     report.write_json(
         arguments.output / "results.json",
-        {"settings": settings_of(arguments), "world_sha256": world_hash(), "scores": results},
+        {"settings": settings, "scores": results},
     )
     print(table)
 
@@ -71,13 +73,15 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def settings_of(arguments: argparse.Namespace) -> dict:
-    """All that the figures depend on."""
-    return {k: v for k, v in vars(arguments).items() if k not in ("output", "jobs")}
+    """All that the figures depend on: what was asked for, the world's settings, the recipe."""
+    asked = {k: v for k, v in vars(arguments).items() if k not in ("output", "jobs")}
+    recipe = hashlib.sha256(Path(CONFIG).read_bytes()).hexdigest()
+    return {**asked, "world_sha256": world_hash(), "recipe_sha256": recipe}
 
 
-def claim(arguments: argparse.Namespace) -> None:
+def claim(output: Path, settings: dict) -> None:
     """Notes the settings in the folder, or ends where it holds figures of others."""
-    path, settings = arguments.output / SETTINGS, settings_of(arguments)
+    path = output / SETTINGS
     if path.exists() and json.loads(path.read_text()) != settings:
         raise SystemExit(f"{path}: is of other settings; choose another OUT")
     report.write_json(path, settings)
@@ -119,12 +123,12 @@ def read_scores(arguments: argparse.Namespace, cameras: str, given: str) -> list
     return [json.loads((folder / f"{given}.json").read_text()) for folder in folders]
 
 
-def make_table(results: dict[str, list[dict]]) -> str:
+def make_table(results: dict[str, list[dict]], world: str) -> str:
     """Writes mean and spread over the seeds, and the IoU of each class with enough points."""
     classes = next(iter(results.values()))[0]["classes_present"]
     lines = [header(classes, "mIoU"), rule(classes)]
     lines += [format_row(name, scores, classes) for name, scores in results.items()]
-    return "\n".join([f"Settings of the world: sha256 {world_hash()}", "", *lines]) + "\n"
+    return "\n".join([f"Settings of the world: sha256 {world}", "", *lines]) + "\n"
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Snapshot:
         unused: for each camera, and each parameter that asked for something in vain, the number
             of published clouds that it was not used for.
         reasons: for each of these why, at the last of these clouds.
+        unlabelled: published clouds in which no point got a label, though none was too weak.
         last_failure: why the last cloud failed; empty where none did.
         model: folder of the bundle.
         engine: name of the engine, and its device.
@@ -72,6 +73,7 @@ class Snapshot:
     stages: Mapping[str, float] = field(default_factory=dict)
     unused: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    unlabelled: int = 0
     last_failure: str = ""
     model: str = ""
     engine: str = ""
@@ -117,8 +119,8 @@ def assess(snapshot: Snapshot, limits: Limits) -> Assessment:
     """Judges a span of time.
 
     ERROR: all clouds fail, or none comes out although some arrive or one is in work. WARN: no
-    cloud arrives, some fail, a limit is passed, or a camera is not used. Of a node that is
-    starting only failures, latency and drops are judged.
+    cloud arrives, some fail or get no label, a limit is passed, or a camera is not used. Of a node
+    that is starting only failures, labels, latency and drops are judged.
 
     Args:
         snapshot: the numbers.
@@ -140,6 +142,9 @@ def _problems(snapshot: Snapshot, limits: Limits) -> Iterator[tuple[Level, str]]
         level = Level.WARN if snapshot.published else Level.ERROR
         reason = f": {snapshot.last_failure}" if snapshot.last_failure else ""
         yield level, f"{snapshot.failed} of {snapshot.received} clouds failed{reason}"
+    if snapshot.unlabelled:
+        clouds = f"{snapshot.unlabelled} of {snapshot.published} clouds"
+        yield Level.WARN, f"{clouds} got no label: the network's output is not finite"
     if not snapshot.starting:
         yield from _problems_of_rates(snapshot, limits)
     if snapshot.latency is not None and 0 < limits.max_latency < snapshot.latency:

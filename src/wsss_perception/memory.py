@@ -4,6 +4,8 @@ import ctypes
 import logging
 from pathlib import Path
 
+from wsss_perception import cgroup
+
 _PROCESS = Path("/proc/self/status")
 _FORGET = Path("/proc/self/clear_refs")
 _MACHINE = Path("/proc/meminfo")
@@ -42,8 +44,12 @@ def keep_freed() -> None:
 
 
 def available() -> int | None:
-    """What the machine could give without swapping; None where the system does not tell."""
-    return _read(_MACHINE, "MemAvailable")
+    """What this process could get without swapping; None where the system does not tell.
+
+    That is the least of what the machine has left and what its container or service may take.
+    """
+    left = (_read(_MACHINE, "MemAvailable"), cgroup.memory_left())
+    return min((count for count in left if count is not None), default=None)
 
 
 def installed() -> int | None:

@@ -33,12 +33,18 @@ class Segmenter:
         spec: the model's description.
         engine: its loaded network.
         min_confidence: weaker labels become UNKNOWN.
+
+    Attributes:
+        timing: of the last frame.
+        is_unlabelled: whether none of the last frame's points that are in range has a label, though
+            none is too weak: the network does not work.
     """
 
     def __init__(self, spec: ModelSpec, engine: Engine, min_confidence: float = 0.0) -> None:
         self.spec = spec
         self.min_confidence = min_confidence
         self.timing = Timing()
+        self.is_unlabelled = False
         self._engine = engine
 
     def __call__(self, frame: Frame, visible: tuple[Visible, ...] | None = None) -> SemanticCloud:
@@ -73,6 +79,8 @@ class Segmenter:
             logits = np.zeros((0, len(spec.ontology)), dtype=np.float32)
         times.append(time.perf_counter())
         labels, confidence = classify(logits, spec.temperature, self.min_confidence)
+        accepts_all = self.min_confidence <= 0
+        self.is_unlabelled = accepts_all and len(labels) > 0 and bool((labels == UNKNOWN).all())
         result = SemanticCloud(
             labels=grid.to_points(labels, UNKNOWN),
             confidence=grid.to_points(confidence, 0.0),
@@ -123,11 +131,11 @@ def count_views(xyz: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np
 
 
 def see_points(xyz: NDArray[np.float32], views: tuple[View, ...]) -> tuple[Visible, ...]:
-    """Finds, for each view, the points [N, 3] that it sees; see ``visible_points``."""
-    return tuple(
-        visible_points(xyz, view.camera, view.T_camera_lidar, depth_image=view.depth)
-        for view in views
-    )
+    """Finds, for each view, the points [N, 3] that it sees; see ``visible_points``.
+
+    Depth images have no say: robots have none, and what a model is given must be what it learned.
+    """
+    return tuple(visible_points(xyz, view.camera, view.T_camera_lidar) for view in views)
 
 
 def count_seen(count: int, visible: tuple[Visible, ...]) -> NDArray[np.uint8]:

@@ -105,7 +105,8 @@ class Synchronizer(Generic[Cloud, Image]):
 
     Whoever calls ``take`` until it returns None after each call that adds, and at
     ``next_deadline``, gets every cloud. Otherwise a new cloud drops the oldest of the ready frames,
-    so that at most ``depth`` are left with it. Not thread-safe.
+    so that at most ``depth`` are left, with it where it is ready itself: one that must wait takes
+    no other's place. Not thread-safe.
 
     Memory is bounded: images are kept for ``tolerance`` + ``wait`` + LATENESS, and no longer than
     half a second.
@@ -116,8 +117,7 @@ class Synchronizer(Generic[Cloud, Image]):
         wait: longest that a cloud waits for images, nanoseconds; with 0 each is ready at once with
             the images already there.
         clock: tells the time of arrival in nanoseconds that only grow.
-        depth: ready frames kept for a consumer that is busy; with 2, one that became ready just
-            before the next cloud came is not lost.
+        depth: ready frames kept for a consumer that is busy.
 
     Attributes:
         counters: what became of the clouds.
@@ -176,7 +176,7 @@ class Synchronizer(Generic[Cloud, Image]):
         if self._is_duplicate(stamp, now):
             self.counters.duplicates += 1
             return
-        self._drop_ready(now)
+        ready = self._ready(now)
         self._notice_jump(stamp, now)
         self._recent.append((stamp, now))
         order = (self.counters.jumps, stamp, self.counters.received)
@@ -185,6 +185,7 @@ class Synchronizer(Generic[Cloud, Image]):
         for name, stream in self._streams.items():
             for image_stamp, image in stream.images:
                 self._offer(held.images, held.stamp, name, image_stamp, image)
+        self._drop(ready, self._depth - (self._ready_at(held) <= now))
         self._held.append(held)
         self._held.sort(key=lambda entry: entry.order)
         for entry in self._held[:-_MAX_WAITING]:
@@ -220,6 +221,10 @@ class Synchronizer(Generic[Cloud, Image]):
                 missing = tuple(name for name in self._streams if name not in held.images)
                 return Synchronized(held.stamp, held.cloud, held.images, missing)
         return None
+
+    def drop_old(self) -> None:
+        """Drops all but the newest ``depth`` of the ready frames, for a consumer that was busy."""
+        self._drop(self._ready(self._clock()), self._depth)
 
     def latest_images(self) -> dict[str, tuple[int, Image]]:
         """Returns the images of the frame taken last, with those that are nearer and came since."""
@@ -262,10 +267,13 @@ class Synchronizer(Generic[Cloud, Image]):
         if known is None or nearer(stamp, known[0], cloud_stamp):
             images[camera] = (stamp, image)
 
-    def _drop_ready(self, now: int) -> None:
-        """Makes room for a new cloud among the ready frames."""
-        ready = [held for held in self._held if self._ready_at(held) <= now]
-        for held in ready[: max(len(ready) - self._depth + 1, 0)]:
+    def _ready(self, now: int) -> list[_Held[Cloud, Image]]:
+        """Returns the clouds that wait no longer, the oldest first."""
+        return [held for held in self._held if self._ready_at(held) <= now]
+
+    def _drop(self, ready: list[_Held[Cloud, Image]], kept: int) -> None:
+        """Drops all but the newest ``kept`` of the ready clouds."""
+        for held in ready[: max(len(ready) - kept, 0)]:
             self._held.remove(held)
             self.counters.dropped += 1
 

@@ -30,7 +30,8 @@ def export_bundle(run: Path, folder: Path) -> Bundle:
 
     The temperature is fitted, and the agreement measured, against the labels of the held-back
     sweeps: the teacher's, the pseudo-labels that WSegPC made of teacher or tags, or 3D labels
-    where all sources have those.
+    where all sources have those. A model that takes images is calibrated on these sweeps with
+    all their cameras and with none: its one temperature serves both.
 
     Args:
         run: the training run's output folder.
@@ -54,24 +55,30 @@ def export_bundle(run: Path, folder: Path) -> Bundle:
         if key.startswith(prefix)
     }
     network.load_state_dict(averaged)
-    logits, labels = _held_back_logits(network, workload)
+    results = {"": _held_back_logits(network, workload)}
+    if spec.takes_images:
+        results["_without_cameras"] = _held_back_logits(network, workload, cameras=False)
+    logits, labels = (torch.cat(each) for each in zip(*results.values(), strict=True))
     temperature = fit_temperature(logits, labels)
-    steps, calibrated = int(saved["global_step"]), logits / temperature
+    scores: dict[str, float] = {}
+    for suffix, (logits, labels) in results.items():
+        scores |= _held_back_scores(workload.reference, logits / temperature, labels, suffix)
     spec = replace(
         spec,
         temperature=round(temperature, 4),
         input_statistics=_input_statistics(workload, spec),
-        provenance=_provenance(config, steps)
-        | _held_back_scores(workload.reference, calibrated, labels),
+        provenance=_provenance(config, int(saved["global_step"])) | scores,
     )
     weights = save({key: value.contiguous() for key, value in averaged.items()})
     return write_bundle(folder, spec, {WEIGHTS_FILE: weights})
 
 
 @torch.inference_mode()
-def _held_back_logits(network: MinkUNet, workload: Workload) -> tuple[torch.Tensor, torch.Tensor]:
+def _held_back_logits(
+    network: MinkUNet, workload: Workload, cameras: bool = True
+) -> tuple[torch.Tensor, torch.Tensor]:
     logits, labels = [], []
-    for batch in held_back_loader(workload):
+    for batch in held_back_loader(workload, cameras=cameras):
         if len(batch.labels):
             logits.append(network(batch.coords, batch.features)[batch.voxels])
             labels.append(batch.labels)
@@ -123,15 +130,15 @@ def _teacher(teacher: TeacherConfig) -> dict[str, str]:
 
 
 def _held_back_scores(
-    reference: str, logits: torch.Tensor, labels: torch.Tensor
+    reference: str, logits: torch.Tensor, labels: torch.Tensor, suffix: str
 ) -> dict[str, float]:
     confidence, predicted = logits.softmax(dim=1).max(dim=1)
     correct = predicted == labels
     agreement = float(correct.double().mean()) if len(labels) else 0.0
     error = expected_calibration_error(confidence, correct)
     return {
-        f"held_back_agreement_with_{reference}": round(agreement, 4),
-        "held_back_calibration_error": round(error, 4),
+        f"held_back_agreement_with_{reference}{suffix}": round(agreement, 4),
+        f"held_back_calibration_error{suffix}": round(error, 4),
     }
 
 

@@ -16,6 +16,7 @@ from wsss_perception.features import PAINTED, Feature
 from wsss_perception.ontology import Ontology, load_mapping, load_ontology
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig
 from wsss_training.data import Dataset, open_dataset, scene_of
+from wsss_training.data.camera_colors import unpainted
 from wsss_training.data.draw_order import DrawGroup, group_by_share
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.supervised_sweeps import (
@@ -269,30 +270,37 @@ def model_spec(config: TrainConfig) -> ModelSpec:
     )
 
 
-def held_back_loader(workload: Workload, here: Place = _ALONE) -> DataLoader[LabelledPoints]:
+def held_back_loader(
+    workload: Workload, here: Place = _ALONE, cameras: bool = True
+) -> DataLoader[LabelledPoints]:
     """Loads held-back sweeps one by one, whole and as they are; at most 200, evenly chosen.
 
     Args:
         workload: whose sweeps.
         here: loads this process's share of them. All processes load as many, since networks that
             are trained together wait for each other: some may end with a sweep without points.
+        cameras: whether painted sweeps have all their cameras, or none.
     """
     chosen = evenly(workload.held_back, HELD_BACK_SWEEPS)
     each = -(-len(chosen) // here.processes)
-    shared = _HeldBack(workload.sweeps, here.share(chosen.tolist()), each)
+    shared = _HeldBack(workload.sweeps, here.share(chosen.tolist()), each, cameras)
     return DataLoader(shared, batch_size=1, collate_fn=workload.voxelizer)
 
 
 class _HeldBack(TorchDataset[LabelledPoints]):
     """Some sweeps, and after them so many without points that there are ``length``."""
 
-    def __init__(self, sweeps: SupervisedSweeps, chosen: Sequence[int], length: int) -> None:
+    def __init__(
+        self, sweeps: SupervisedSweeps, chosen: Sequence[int], length: int, cameras: bool
+    ) -> None:
         self._sweeps, self._chosen, self._length = sweeps, chosen, length
+        self._cameras = cameras
 
     def __len__(self) -> int:
         return self._length
 
     def __getitem__(self, place: int) -> LabelledPoints:
         if place < len(self._chosen):
-            return self._sweeps[self._chosen[place]]
+            points = self._sweeps[self._chosen[place]]
+            return points if self._cameras else unpainted(points)
         return self._sweeps[0].select(np.zeros(0, dtype=np.int64))

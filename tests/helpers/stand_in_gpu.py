@@ -35,7 +35,7 @@ class Cuda(ModuleType):
 
     def __init__(self, gpus: int = 1) -> None:
         super().__init__("runtime")
-        self.title = b"Stand-in"
+        self.title, self.streams = b"Stand-in", 0
         self.gpus, self.memory, self.freed = gpus, {}, []
         self.current = threading.local()  # each thread has its own current GPU
 
@@ -50,7 +50,12 @@ class Cuda(ModuleType):
         return 0, SimpleNamespace(name=self.title + b"\0\0", major=9, minor=0)
 
     def cudaStreamCreate(self):  # noqa: N802
+        self.streams += 1
         return 0, 77
+
+    def cudaStreamDestroy(self, stream):  # noqa: N802
+        self.streams -= 1
+        return (0 if stream == 77 else 400,)
 
     def cudaStreamSynchronize(self, stream):  # noqa: N802
         return (0 if stream == 77 else 400,)
@@ -102,6 +107,8 @@ class Context:
 
 
 class Engine:
+    device_memory_size_v2 = 123_000_000
+
     def __init__(self, content: bytes) -> None:
         head, _, graph = content.removeprefix(MAGIC).partition(b"\n")
         self.profile = json.loads(head)

@@ -10,7 +10,7 @@ from wsss_perception.bag import BagWriter, open_bag, segment_bag
 from wsss_perception.bag.writer import reliable_qos
 from wsss_perception.bundle import ModelSpec, NetworkSpec
 from wsss_perception.calibration import CameraCalibration, write_calibration
-from wsss_perception.errors import BagError
+from wsss_perception.errors import BagError, EngineError
 from wsss_perception.features import Feature
 from wsss_perception.frame import PointCloud
 from wsss_perception.geometry import Camera, invert, make_transform
@@ -361,3 +361,26 @@ def test_images_of_another_size_than_the_calibration_are_left_out(tmp_path, capl
     assert all(views == () for views, _ in seen)
     assert caplog.text.count("its images are 32 x 16, its calibration is for 64 x 32") == 1
     assert "camera 'rear' is left out: the calibration file names it, but" in caplog.text
+
+
+@pytest.mark.parametrize("refused", [{2}, {1, 2, 3}])
+def test_a_cloud_that_the_engine_refuses_is_left_without_a_result(bag, tmp_path, refused, caplog):
+    class Refuses(ByHeight):
+        calls = 0
+
+        def __call__(self, coords, features):
+            self.calls += 1
+            if self.calls in refused:
+                raise EngineError("999 voxels are more than it can take")
+            return super().__call__(coords, features)
+
+    segmenter = Segmenter(make_segmenter().spec, Refuses())
+    if len(refused) == 3:
+        with pytest.raises(BagError, match=r"none of its 3 clouds .* the last: 999 voxels"):
+            segment_bag(bag, tmp_path / "out", segmenter)
+        return
+    counts = segment_bag(bag, tmp_path / "out", segmenter)
+    assert (counts.clouds, counts.failed) == (2, 1)
+    assert "999 voxels are more" in caplog.text
+    with open_bag(tmp_path / "out") as result:
+        assert len(list(result.messages(result.on_topic("/lidar/semantic_points")))) == 2

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,14 @@ def test_colours_are_the_mean_over_the_views_that_see_a_point():
     points = cloud([[10, 0, 0], [-10, 0, 0]])
     found = painted(points, view(light), view(dark), view(dark, BACKWARD))
     np.testing.assert_allclose(found, [[150 / 255] * 3 + [1], [100 / 255] * 3 + [1]], rtol=1e-6)
+
+
+def test_a_depth_image_changes_nothing_since_robots_have_none():
+    image = numbered()
+    points = cloud([[0.8, 0, 0], [10, 0, 0], [10, 2, 0], [5, 2, 0]])
+    bare, measured = view(image), replace(view(image), depth=np.full((6, 8), 5, np.float32))
+    np.testing.assert_array_equal(painted(points, measured), painted(points, bare))
+    assert painted(points, bare)[:, 3].tolist() == [0, 1, 1, 1]
 
 
 def test_points_that_no_view_sees_are_black_and_unseen():

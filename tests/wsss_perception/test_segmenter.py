@@ -146,6 +146,27 @@ def test_timing_covers_the_stages():
     assert timing.seen < timing.scatter  # no cameras
 
 
+@pytest.mark.parametrize(
+    ("xyz", "intensity", "min_confidence", "expected"),
+    [
+        ([[0, 5, 0], [0, -5, 0], [0, 20, 0]], 0.5, 0.0, False),
+        ([[0, 5, 0], [0, -5, 0]], 7.0, 0.0, True),  # the engine overflows
+        ([[0, 5, 0], [0, -5, 0]], 7.0, 0.5, False),  # a label may be too weak
+        ([[0, 20, 0]], 7.0, 0.0, False),  # no point in range
+    ],
+)
+def test_a_cloud_without_any_label_is_noticed(xyz, intensity, min_confidence, expected):
+    class Overflowing(SideEngine):
+        def __call__(self, coords, features):
+            logits = super().__call__(coords, features)
+            return logits * np.where(features[:, 1:] > 1, np.float32("nan"), 1)
+
+    segmenter = Segmenter(SPEC, Overflowing(), min_confidence)
+    segmenter(Frame(cloud([[0, 5, 0]])))
+    segmenter(Frame(cloud(xyz, intensity)))
+    assert segmenter.is_unlabelled is expected
+
+
 def test_classify_divides_by_temperature():
     logits = np.log(np.float32([[8, 1, 1]]))
     labels, confidence = classify(logits, temperature=1.0)

@@ -30,6 +30,35 @@ def test_newest_clouds_win_when_the_consumer_does_not_keep_up(depth):
     check_counters(synchronizer)
 
 
+@pytest.mark.parametrize("image_at_hand", [False, True])
+def test_a_cloud_ready_as_the_next_one_comes_yields_only_to_one_that_is_ready_too(image_at_hand):
+    """A camera that is live but late, clouds ``wait`` apart, a consumer that just wakes up."""
+    synchronizer, clock = make(["left"], depth=1)
+    for number in range(1, 11):
+        clock.now = number * WAIT
+        synchronizer.add_image("left", (number - 2) * WAIT, number)
+        if image_at_hand:
+            synchronizer.add_image("left", number * WAIT, number)
+        synchronizer.add_cloud(number * WAIT, number)
+        frame = synchronizer.take()
+        expected = number if image_at_hand else number - 1
+        assert (frame.cloud if frame else 0) == expected
+    assert synchronizer.counters.dropped == 0
+
+
+def test_a_consumer_that_was_busy_drops_what_became_ready_before_the_newest():
+    synchronizer, clock = make(["left"], depth=1)
+    for number in (1, 2, 3):
+        clock.now = number * WAIT
+        add_images(synchronizer, clock, "left", (number - 2) * WAIT)
+        synchronizer.add_cloud(clock.now, number)
+    clock.now += WAIT
+    synchronizer.drop_old()
+    assert [frame.cloud for frame in drain(synchronizer)] == [3]
+    assert synchronizer.counters.dropped == 2
+    check_counters(synchronizer)
+
+
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0, WAIT, 250 * MS]), st.integers(1, 3))
 def test_busy_consumer_never_gets_a_frame_that_newer_ones_replaced(seed, wait, depth):

@@ -1,19 +1,29 @@
 """Training with images end to end, on a log whose classes only the images tell apart."""
 
+import importlib
 import json
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from wsss_perception.bundle import Bundle, read_bundle
 from wsss_perception.cli import main
 from wsss_perception.features import PAINTED
+from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.__main__ import COMMANDS
+from wsss_training.calibration import fit_temperature
+from wsss_training.config import load_config
+from wsss_training.training import CONFIG_FILE
+from wsss_training.workload import held_back_loader, open_workload
 
+ROOT = Path(__file__).parents[2]
 ROAD_RAW, BUILDING_RAW = 40, 50
 COLORS = {ROAD_RAW: (200, 60, 60), BUILDING_RAW: (60, 60, 200)}
 TRAINED, SCORED = 6, 4
@@ -92,7 +102,44 @@ def test_the_bundle_says_what_it_takes(painted):
     assert all(feature.fill == 0 for feature in spec.features[2:])
     assert spec.input_statistics["image_red"]["p99"] == pytest.approx(200 / 255, abs=1e-3)
     assert spec.provenance["augmentation"]["drop_all_cameras"] == 0.25
-    assert spec.provenance["held_back_agreement_with_labels"] > 0.9  # with all cameras
+    assert spec.provenance["held_back_agreement_with_labels"] > 0.9
+    assert spec.provenance["held_back_agreement_with_labels_without_cameras"] < 0.75
+
+
+def test_the_confidence_is_calibrated_with_cameras_and_without(painted):
+    run_folder, spec = painted.bundle.folder.parent, painted.bundle.spec
+    workload = open_workload(load_config(run_folder / CONFIG_FILE))
+    network = MinkUNet(spec.network, len(spec.features), len(spec.ontology)).eval()
+    network.load_state_dict(load_file(painted.bundle.weights))
+    logits, labels = [], []
+    with torch.inference_mode():
+        for cameras in (True, False):
+            for batch in held_back_loader(workload, cameras=cameras):
+                logits.append(network(batch.coords, batch.features)[batch.voxels])
+                labels.append(batch.labels)
+    expected = fit_temperature(torch.cat(logits), torch.cat(labels))
+    assert spec.temperature == pytest.approx(expected, rel=0.01)
+    assert spec.temperature > 1.5 * fit_temperature(logits[0], labels[0])
+    assert spec.provenance["held_back_calibration_error_without_cameras"] > 0
+
+
+def test_the_benchmark_refuses_figures_of_another_world_or_recipe(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", ["painting.py", str(tmp_path)])
+    benchmark = importlib.import_module("painting")
+    settings = benchmark.settings_of(benchmark.parse_arguments())
+    benchmark.claim(tmp_path, settings)
+    benchmark.claim(tmp_path, settings)
+    monkeypatch.setattr(benchmark, "world_hash", lambda: "another")
+    monkeypatch.setattr(benchmark, "CONFIG", "config/train/world.yaml")
+    changed = benchmark.settings_of(benchmark.parse_arguments())
+    assert {key for key in settings if changed[key] != settings[key]} == {
+        "world_sha256",
+        "recipe_sha256",
+    }
+    with pytest.raises(SystemExit, match="of other settings"):
+        benchmark.claim(tmp_path, changed)
 
 
 def test_evaluate_refuses_cameras_that_are_not_there(painted, trained, mini_log, capsys):

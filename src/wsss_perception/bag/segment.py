@@ -10,7 +10,7 @@ from rosbags.interfaces import Connection
 from wsss_perception.bag.cameras import BagCameras
 from wsss_perception.bag.reader import Bag, Message, open_bag
 from wsss_perception.bag.writer import BagWriter
-from wsss_perception.errors import BagError, MessageError
+from wsss_perception.errors import BagError, EngineError, MessageError
 from wsss_perception.frame import Frame, SemanticCloud
 from wsss_perception.messages import point_cloud2
 from wsss_perception.progress import Progress
@@ -54,7 +54,8 @@ def segment_bag(
 
     All messages are copied as they are (bytes, receive time, topic, type, QoS). The result goes
     to ``semantic_points`` in the namespace of the points, with the cloud's header and receive
-    time. A cloud that cannot be decoded is warned of, and only its result is missing.
+    time. A cloud that cannot be decoded, or that the engine refuses, is warned of, and only its
+    result is missing.
 
     Args:
         source: the bag.
@@ -152,7 +153,7 @@ class _Job:
             frame = Frame(cloud, self._cameras.views(cloud))
             semantic = self._segmenter(frame)
             result = point_cloud2.encode_semantic(received, semantic, self._palette)
-        except MessageError as error:
+        except (MessageError, EngineError) as error:
             self._fail(str(error))
             return None
         if self._observer is not None:

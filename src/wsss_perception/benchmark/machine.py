@@ -1,5 +1,6 @@
 """On what something was measured: machine, libraries, load."""
 
+import math
 import os
 import platform
 import re
@@ -8,7 +9,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from wsss_perception import memory
+from wsss_perception import cgroup, memory
+from wsss_perception.engines.driver import pci_address
 
 _LIBRARIES = re.compile(
     r"(numpy|torch|spconv|cumm|onnx|onnxruntime|tensorrt|cuda-python|wsss_perception)([-_].*)?"
@@ -26,7 +28,7 @@ def describe_machine() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": usable_cores(),
         "memory": memory.installed(),
-        "gpus": _query_gpus("name"),
+        "gpus": _query("name"),
         "load": round(os.getloadavg()[0], 2),
         "system": platform.platform(),
     }
@@ -40,28 +42,31 @@ def library_versions() -> dict[str, str]:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use."""
+    """How many cores this process may use, by affinity and by its container's quota."""
+    count = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        count = len(os.sched_getaffinity(0))
+    quota = cgroup.cores()
+    return count if quota is None else min(count, math.ceil(quota))
 
 
 def gpu_memory(device: str) -> int | None:
     """Memory of a GPU in use by all processes, in bytes; None where that is not known.
 
+    The driver is asked for the GPU's place on the PCI bus: it counts GPUs otherwise than CUDA. Some
+    boards (Jetson) and parts of a GPU (MIG) tell no figure.
+
     Args:
         device: ``cuda:<n>``, or anything else for no GPU.
     """
     kind, _, number = device.partition(":")
-    used = _query_gpus("memory.used") if kind == "cuda" else []
-    index = int(number or 0)
-    if index >= len(used):
-        return None
-    return int(used[index]) * 2**20
+    address = pci_address(int(number or 0)) if kind == "cuda" else None
+    used = _query("memory.used", f"--id={address}") if address else []
+    return int(used[0]) * 2**20 if len(used) == 1 and used[0].isdecimal() else None
 
 
-def _query_gpus(key: str) -> list[str]:
-    words = ["nvidia-smi", f"--query-gpu={key}", "--format=csv,noheader,nounits"]
+def _query(key: str, *which: str) -> list[str]:
+    words = ["nvidia-smi", f"--query-gpu={key}", "--format=csv,noheader,nounits", *which]
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):  # no NVIDIA driver here

@@ -12,13 +12,17 @@ from wsss_perception.benchmark.contenders import PEERS, load
 from wsss_perception.benchmark.inputs import Input, Source, load_inputs
 from wsss_perception.benchmark.machine import gpu_memory
 from wsss_perception.bundle import ModelSpec, read_bundle
-from wsss_perception.engines import Engine
+from wsss_perception.engines import Engine, check_results
 from wsss_perception.engines.options import Options, parse_device
 from wsss_perception.ros.pipeline import Pipeline
 from wsss_perception.segmenter import Segmenter
 
 WARM_UP = 2
-"""Clouds that are not counted: the first ones load kernels and fill pools of memory."""
+"""Fewest clouds that are not counted: the first ones load kernels. Each cloud comes once before any
+is counted, since buffers and pools of memory grow with the largest."""
+
+_LEAST = {"p95": 20, "p99": 100}
+"""Fewest clouds for which a percentile is not just the slowest of them."""
 
 OWN = ("tables", "network")
 """Stages that the engine tells of itself."""
@@ -73,7 +77,8 @@ class Row:
         voxels: of a cloud, the median.
         views: most of a cloud.
         load_seconds: until the contender was ready to take a cloud.
-        milliseconds: of each stage there is, its p50, p95 and p99.
+        milliseconds: of each stage there is, its p50 and maximum (``max``), and p95 and p99 where
+            there are enough clouds.
         loaded_memory: bytes that the process grew by when the contender was loaded, its libraries
             included.
         peak_memory: the most that it grew by.
@@ -126,8 +131,9 @@ class _Watched:
 def measure(job: Job, options: Options, row: Row) -> None:
     """Measures a contender and fills in its row, as far as it gets.
 
-    Memory is counted from when the clouds are there. The model's ``point_range`` is lifted for
-    clouds of a generated size, so that all their points count.
+    Memory is counted from when the clouds are there, and what an engine computes is checked last.
+    The model's ``point_range`` is lifted for clouds of a generated size, so that all their points
+    count.
 
     Raises:
         WsssError: of the bundle, the clouds or the contender.
@@ -139,7 +145,8 @@ def measure(job: Job, options: Options, row: Row) -> None:
     inputs = load_inputs(job.source, spec, job.clouds)
     row.points = int(np.median([each.message.width * each.message.height for each in inputs]))
     row.views = max(len(each.views) for each in inputs)
-    gpu = f"cuda:{parse_device(job.device)[1]}"
+    kind, number = parse_device(job.device)
+    gpu = "cpu" if kind == "cpu" else f"cuda:{number}"
     memory.forget_most()
     before, gpu_before = memory.resident(), gpu_memory(gpu)
     start = time.perf_counter()
@@ -151,19 +158,22 @@ def measure(job: Job, options: Options, row: Row) -> None:
     row.peak_memory = _less(memory.most_resident(), before)
     if engine.device.startswith("cuda"):
         row.gpu_memory = _less(gpu_memory(engine.device), gpu_before)
+    if not row.is_peer:
+        check_results(engine.engine, bundle)  # last: it loads another engine into this process
 
 
 def _time(inputs: list[Input], spec: ModelSpec, engine: _Watched, clouds: int, row: Row) -> None:
     pipeline = Pipeline(Segmenter(spec, engine))
     seconds: list[dict[str, float]] = []
     voxels: list[int] = []
-    for number in range(WARM_UP + clouds):
+    warm_up = max(WARM_UP, len(inputs))
+    for number in range(warm_up + clouds):
         each = inputs[number % len(inputs)]
         engine.voxels, engine.seconds = 0, {}
         start = time.perf_counter()
         result = pipeline(each.message, 0.0, 1.0, each.look if each.views else None)
         total = time.perf_counter() - start
-        if number >= WARM_UP:
+        if number >= warm_up:
             seconds.append(_stages(result.seconds, engine, total, row.is_peer))
             voxels.append(engine.voxels)
     row.clouds, row.voxels = clouds, int(np.median(voxels))
@@ -186,8 +196,12 @@ def _stages(
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:
-    found = np.percentile(values, [50, 95, 99]).round(3).tolist()
-    return dict(zip(("p50", "p95", "p99"), found, strict=True))
+    shares = {"p50": 50, **{name: int(name[1:]) for name in _LEAST}, "max": 100}
+    return {
+        name: round(float(np.percentile(values, share)), 3)
+        for name, share in shares.items()
+        if len(values) >= _LEAST.get(name, 0)
+    }
 
 
 def _less(after: int | None, before: int | None) -> int | None:

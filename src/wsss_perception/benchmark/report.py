@@ -9,10 +9,11 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 
 from wsss_perception.benchmark.machine import describe_machine, library_versions
-from wsss_perception.benchmark.measure import STAGES, WARM_UP, Row
+from wsss_perception.benchmark.measure import STAGES, Row
 from wsss_perception.bundle import MODEL_FILE, Bundle
 
 _WHO, _COLUMN = 36, 10  # characters
+_PERCENTILES = ("p50", "p95", "p99", "max")
 _MEMORY = {
     "loaded MB": "loaded_memory",
     "peak MB": "peak_memory",
@@ -31,7 +32,6 @@ def describe_run(bundle: Bundle, threads: int) -> dict[str, Any]:
         "bundle": {"folder": str(bundle.folder), "sha256": hashlib.sha256(content).hexdigest()},
         "network": f"{bundle.spec.network.name}, width {bundle.spec.network.width:g}",
         "voxel_size": bundle.spec.voxel_size,
-        "warm_up": WARM_UP,
     }
 
 
@@ -91,7 +91,8 @@ def _format_input(rows: list[Row]) -> list[str]:
     for row in measured:
         who = f"{row.contender}, {row.precision} on {row.device}"
         sizes = [getattr(row, key) for key in weights.values()]
-        for percentile in ("p50", "p95", "p99"):
+        known = [p for p in _PERCENTILES if any(p in row.milliseconds[s] for s in row.milliseconds)]
+        for percentile in known:
             times = [row.milliseconds.get(stage, {}).get(percentile) for stage in stages]
             cells = [_cell(time, 2) for time in times]
             cells += [_cell(None if size is None else size / 1e6, 0) for size in sizes]

@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clouds",
         type=positive_integer,
-        default=50,
-        help="how many are timed; of each size of --points a tenth, at least 3 (default: 50)",
+        default=100,
+        help="how many are timed; of each size of --points a tenth, at least 3 (default: 100)",
     )
     parser.add_argument(
         "--threads",

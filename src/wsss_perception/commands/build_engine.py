@@ -11,6 +11,7 @@ from wsss_perception.bundle import choose_bundle
 from wsss_perception.engines import BUILT
 from wsss_perception.engines.building import build_engine
 from wsss_perception.engines.options import PRECISIONS
+from wsss_perception.signals import end_at_once
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,4 +40,5 @@ def run(arguments: argparse.Namespace) -> None:
         WsssError: of the bundle or the engine.
     """
     bundle = choose_bundle(arguments.bundle, print)
-    build_engine(bundle, arguments.engine, arguments.device, arguments.precision, print)
+    with end_at_once():
+        build_engine(bundle, arguments.engine, arguments.device, arguments.precision, print)

@@ -11,7 +11,7 @@ from pathlib import Path
 from wsss_perception.bag import Pages, segment_bag
 from wsss_perception.bundle import choose_bundle
 from wsss_perception.cli import positive_integer
-from wsss_perception.engines import describe, load_engine
+from wsss_perception.engines import ENGINES, describe, load_engine
 from wsss_perception.engines.options import PRECISIONS
 from wsss_perception.segmenter import Segmenter
 
@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="factor that brings the intensities to 0..1, such as 0.0039 for 0..255 (default: 1)",
     )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", *ENGINES),
+        default="auto",
+        help="what runs the network (default: auto, the first that works here)",
+    )
+    parser.add_argument("--device", default="auto", help="cpu, cuda, cuda:<n> (default: auto)")
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
@@ -61,7 +68,8 @@ def run(arguments: argparse.Namespace) -> None:
         WsssError: of the bundle, the engine, the bag or the calibration file.
     """
     bundle = choose_bundle(arguments.bundle, print)
-    engine = load_engine("auto", bundle, precision=arguments.precision, tell=print)
+    how = (arguments.engine, bundle, arguments.device, arguments.precision)
+    engine = load_engine(*how, tell=print)
     print(f"engine {describe(engine)}")
     segmenter = Segmenter(bundle.spec, engine, arguments.min_confidence)
     pictures = None

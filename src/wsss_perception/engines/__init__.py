@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wsss_perception.bundle import Bundle
 from wsss_perception.engines.options import Options
+from wsss_perception.engines.trial import trial_voxels
 from wsss_perception.errors import EngineError
 
 _ENGINES = {
@@ -27,6 +28,10 @@ ENGINES = tuple(_ENGINES)
 BUILT = ("tensorrt", "onnxruntime-tensorrt")
 """Engines that are built for a GPU, in minutes, and kept."""
 
+_REFERENCES = ("spconv", "onnxruntime")
+"""Engines that run on every CPU."""
+
+_LEAST_AGREEMENT = 0.99
 _log = logging.getLogger(__name__)
 
 
@@ -70,6 +75,7 @@ def load_engine(
     precision: str = "auto",
     threads: int = 0,
     tell: Callable[[str], None] = _log.info,
+    check: bool = True,
 ) -> Engine:
     """Loads a bundle's network into an engine.
 
@@ -82,17 +88,26 @@ def load_engine(
         threads: of the CPU, for engines that run there; 0 leaves them to the library. Those of
             PyTorch are the whole process's.
         tell: shows the user a line.
+        check: try an engine that runs on a GPU, see ``check_results``.
 
     Raises:
-        EngineError: unknown engine, device or precision, or one that cannot run here.
+        EngineError: unknown engine, device or precision, or one that cannot run here or computes
+            something else than a CPU.
     """
     options = Options(device, precision, threads, tell)
+
+    def load(candidate: str) -> Engine:
+        engine = _load(candidate, bundle, options)
+        if check:
+            check_results(engine, bundle)
+        return engine
+
     if name != "auto":
-        return _load(name, bundle, options)
+        return load(name)
     reasons = []
     for candidate in _ENGINES:
         try:
-            engine = _load(candidate, bundle, options)
+            engine = load(candidate)
         except EngineError as error:
             reasons.append(str(error))
             continue
@@ -105,6 +120,45 @@ def load_engine(
 def describe(engine: Engine) -> str:
     """Names a loaded engine, its precision and its device."""
     return f"{engine.name}, {engine.precision} on {engine.device}"
+
+
+def check_results(engine: Engine, bundle: Bundle) -> None:
+    """Checks what an engine on a GPU makes of a small cloud; one on a CPU is taken as it is.
+
+    Its labels are compared to those of spconv or ONNX Runtime on the CPU, where either is there.
+
+    Raises:
+        EngineError: logits are not finite, or over 1 % of the labels are others.
+    """
+    if engine.device == "cpu":
+        return
+    coords, features = trial_voxels(bundle.spec)
+    logits = engine(coords, features)
+    if not np.isfinite(logits).all():
+        raise EngineError(
+            f"engine {describe(engine)} computes numbers that are not finite: take another "
+            "precision or engine"
+        )
+    expected = _compute_on_cpu(bundle, coords, features)
+    if expected is None:
+        return
+    share = float((logits.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    if share < _LEAST_AGREEMENT:
+        raise EngineError(
+            f"engine {describe(engine)} gives {share:.1%} of the labels that the CPU gives: take "
+            "another precision or engine"
+        )
+
+
+def _compute_on_cpu(
+    bundle: Bundle, coords: NDArray[np.int32], features: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    for name in _REFERENCES:
+        try:
+            return _load(name, bundle, Options("cpu", "fp32"))(coords, features)
+        except EngineError as error:
+            _log.debug("no labels of the CPU to compare to: %s", error)
+    return None
 
 
 def _load(name: str, bundle: Bundle, options: Options) -> Engine:

@@ -19,7 +19,8 @@ def build_engine(
 
     Args:
         bundle: the model.
-        name: of the engine; one that is not built starts from the bundle, which is told.
+        name: of the engine, or ``auto`` for the first that can be built here; one that is not
+            built starts from the bundle, which is told.
         device: where it is to run.
         precision: in which it is to compute.
         tell: shows the user a line.
@@ -27,13 +28,21 @@ def build_engine(
     Raises:
         EngineError: the engine cannot run here, or cannot be kept.
     """
+    if name == "auto":
+        _build_first(bundle, device, precision, tell)
+        return
     start = time.monotonic()
     engine = load_engine(name, bundle, device, precision, tell=tell)
     inputs = len(bundle.spec.features)
     engine(np.zeros((1, 3), dtype=np.int32), np.zeros((1, inputs), dtype=np.float32))
     if engine.kept is not None:
         size, seconds = _size(engine.kept) / 1e6, time.monotonic() - start
-        tell(f"{engine.kept}: {size:.1f} MB, engine {describe(engine)}; after {seconds:.0f} s")
+        room = getattr(engine, "workspace", None)
+        memory = "" if room is None else f", {room / 1e6:.0f} MB on the GPU beside its weights"
+        tell(
+            f"{engine.kept}: {size:.1f} MB, engine {describe(engine)}{memory}; "
+            f"after {seconds:.0f} s"
+        )
     elif engine.name in BUILT:
         raise EngineError(
             f"engine {describe(engine)} was built but cannot be kept in {user_cache()}, see the "
@@ -41,6 +50,16 @@ def build_engine(
         )
     else:
         tell(f"engine {describe(engine)} starts from the bundle: nothing is built for it")
+
+
+def _build_first(bundle: Bundle, device: str, precision: str, tell: Callable[[str], None]) -> None:
+    reasons = []
+    for name in BUILT:
+        try:
+            return build_engine(bundle, name, device, precision, tell)
+        except EngineError as error:
+            reasons.append(str(error))
+    raise EngineError("no engine can be built here:\n  " + "\n  ".join(reasons))
 
 
 def _size(path: Path) -> int:

@@ -38,7 +38,7 @@ def load_or_build(
     build: Callable[[], bytes],
     load: Callable[[bytes], T | None],
     tell: Tell = _log.info,
-) -> T:
+) -> tuple[T, bool]:
     """Loads a file's content, or builds and keeps it where there is none that can be loaded.
 
     One process builds at a time; others wait and load what it built. A file that cannot be
@@ -51,22 +51,25 @@ def load_or_build(
         load: makes what is wanted of the content; None where that is impossible.
         tell: shows the user a line, such as that another process builds.
 
+    Returns:
+        What was loaded, and whether the file holds it.
+
     Raises:
         EngineError: what was built cannot be loaded either; and what ``build`` raises.
     """
     found = _load(path, load, _log.debug)
     if found is not None:
-        return found
+        return found, True
     with only_one(path.with_suffix(".lock"), tell):
         found = _load(path, load)  # another process may have built it while this one waited
         if found is not None:
-            return found
+            return found, True
         content = build()
-        keep(path, content)
+        kept = keep(path, content)
     found = load(content)
     if found is None:
         raise EngineError(f"{path.name}: what was just built here cannot be loaded here")
-    return found
+    return found, kept
 
 
 def read_kept(path: Path, log: Log = _log.warning) -> bytes | None:
@@ -88,8 +91,11 @@ def read_kept(path: Path, log: Log = _log.warning) -> bytes | None:
     return content
 
 
-def keep(path: Path, content: bytes) -> None:
-    """Writes a file, sealed by its SHA-256, whole or not at all; what fails costs a warning."""
+def keep(path: Path, content: bytes) -> bool:
+    """Writes a file, sealed by its SHA-256, whole or not at all; returns whether that worked.
+
+    What fails costs a warning.
+    """
     scratch = None
     try:
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
@@ -100,6 +106,8 @@ def keep(path: Path, content: bytes) -> None:
         _log.warning("%s: cannot be kept, so the next start makes it again: %s", path, error)
         if scratch is not None:
             scratch.unlink(missing_ok=True)
+        return False
+    return True
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Memory of a GPU through cuda-python, which robots without torch have."""
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Device:
     """
 
     def __init__(self, name: str) -> None:
+        self.stream: Any = None
         kind, self.number = parse_device(name)
         if kind == "cpu":
             raise EngineError(f"device '{name}': engine 'tensorrt' needs a GPU: {GPUS}")
@@ -41,6 +43,16 @@ class Device:
         title = bytes(properties.name).split(b"\0")[0].decode()
         self.name = f"{title} sm{properties.major}{properties.minor}"
         self.stream = call("make a stream", cudart.cudaStreamCreate)
+
+    def close(self) -> None:
+        """Gives the stream back; the device cannot be used any more."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            call("give the stream back", cudart.cudaStreamDestroy, stream)
+
+    def __del__(self) -> None:
+        with suppress(EngineError):  # the process may be ending
+            self.close()
 
     def use(self) -> None:
         """Makes it the GPU of the calling thread, as each thread that works with it must."""

@@ -12,8 +12,8 @@ from wsss_perception.networks.presets import Sizes, sizes_of
 from wsss_perception.tables import LEVELS, Tables, build_tables
 
 INDEXED = (
-    "this network's graph can index; give the model a point_range or larger voxels, or take "
-    "engine: spconv"
+    "this network's graph can index; give the model a point_range or larger voxels, or, where "
+    "torch and spconv are installed, take engine: spconv"
 )
 _MOST_VALUES = 2**31 - 1
 """Runtimes count the values of a tensor in 32 bits."""
@@ -48,7 +48,7 @@ def needed_memory(spec: ModelSpec, precision: str) -> tuple[int, ...]:
     return tuple(width * size for width in widths)
 
 
-def check_memory(counts: Sequence[int], needed: Sequence[int]) -> None:
+def check_memory(counts: Sequence[int], needed: Sequence[int], base: int = 0) -> None:
     """Checks that the largest tensor of a graph that runs in this process fits into memory.
 
     What has it may still run short: the tensor is the least that the graph needs.
@@ -56,17 +56,22 @@ def check_memory(counts: Sequence[int], needed: Sequence[int]) -> None:
     Args:
         counts: voxels of each level.
         needed: bytes for one voxel of each level, see ``needed_memory``; none for no check.
+        base: bytes that the process held when the engine was loaded. What it holds beyond, a
+            runtime keeps for the next cloud.
 
     Raises:
-        EngineError: it is larger than what the machine has left and this process holds already.
+        EngineError: it is larger than what the process can get and has for it already.
     """
     most = max((count * size for count, size in zip(counts, needed, strict=False)), default=0)
     left, held = memory.available(), memory.resident()
-    if left is not None and held is not None and most > left + held:
+    if left is None or held is None:
+        return
+    room = left + max(held - base, 0)
+    if most > room:
         raise EngineError(
             f"{counts[0]} voxels need at least {most / 1e9:.1f} GB of memory for one convolution; "
-            f"there are {(left + held) / 1e9:.1f} GB: give the model a point_range or larger "
-            "voxels, or take engine: spconv"
+            f"there are {room / 1e9:.1f} GB: give the model a point_range or larger voxels, or, "
+            "where torch and spconv are installed, take engine: spconv"
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from wsss_perception import memory
 from wsss_perception.bundle import Bundle
 from wsss_perception.engines.graph import write_graph
 from wsss_perception.engines.limits import (
@@ -26,6 +27,10 @@ from wsss_perception.networks.presets import sizes_of
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 Providers = Sequence[str | tuple[str, dict[str, Any]]]
+
+
+class ProviderError(EngineError):
+    """ONNX Runtime goes on without a provider, such as for want of a library."""
 
 
 class OnnxRuntimeEngine:
@@ -60,6 +65,7 @@ class OnnxRuntimeEngine:
         self.device, self.precision = device, precision
         self._session, self._stem_kernel = session, stem_kernel
         self._limits, self._why, self._needed = limits, why, needed
+        self._held = memory.resident() or 0
         self.seconds: dict[str, float] = {}
 
     def __call__(
@@ -72,7 +78,7 @@ class OnnxRuntimeEngine:
         """
         start = time.perf_counter()
         built = checked_tables(coords, self._stem_kernel, self._limits, self._why)
-        check_memory([len(table) for table in built.neighbors], self._needed)
+        check_memory([len(table) for table in built.neighbors], self._needed, self._held)
         tables = built.named(self._stem_kernel)
         middle = time.perf_counter()
         try:
@@ -117,8 +123,8 @@ def open_session(graph: bytes, providers: Providers, threads: int = 0) -> Any:
         threads: of the CPU; 0 leaves them to the runtime.
 
     Raises:
-        EngineError: the runtime refuses the graph, or cannot use the first provider, such as
-            for want of a driver.
+        EngineError: the runtime refuses the graph.
+        ProviderError: it cannot use the first provider, such as for want of a driver.
     """
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
@@ -131,7 +137,7 @@ def open_session(graph: bytes, providers: Providers, threads: int = 0) -> Any:
         reason = " ".join(str(error).split())
         raise EngineError(f"ONNX Runtime refuses the network on {first}: {reason}") from error
     if session.get_providers()[0] != first:  # it goes on without a library that cannot be loaded
-        raise EngineError(f"ONNX Runtime cannot use {first} here; see what it printed above")
+        raise ProviderError(f"ONNX Runtime cannot use {first} here; see what it printed above")
     return session
 
 
@@ -143,8 +149,10 @@ def _load_on_cpu(bundle: Bundle, options: Options) -> OnnxRuntimeEngine:
 
 def _load_on_gpu(bundle: Bundle, options: Options, number: int) -> OnnxRuntimeEngine:
     precision = options.precision_on(is_gpu=True)
-    # TF32 is on by default: fp32 would not be fp32
-    providers: Providers = [(CUDA, {"device_id": number, "use_tf32": 0}), CPU]
+    settings = {"device_id": number}
+    if precision == "fp32":
+        settings["use_tf32"] = 0  # it is on by default: fp32 would not be fp32
+    providers: Providers = [(CUDA, settings), CPU]
     session = open_session(write_graph(bundle, precision), providers, options.threads)
     return _engine(bundle, session, f"cuda:{number}", precision)
 

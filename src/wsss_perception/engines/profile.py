@@ -10,12 +10,13 @@ from wsss_perception.tables import LEVELS, table_shapes
 
 _TYPICAL = (40_000, 25_000, 12_000, 5_000, 2_000)
 """Voxels of a 64-beam sweep at 0.1 m, level by level: for bundles that do not tell theirs."""
-_ROOM = 4
-"""Largest clouds that an engine is built for, in typical ones."""
+_ROOM, _ROOM_LARGE = 4, 1.5
+"""Largest clouds that an engine is built for: so many times the typical one, and the largest (p99)
+of training."""
 
 WHY = (
-    "its TensorRT engine was built for, four times the sweeps of its training; export it from a "
-    "training on such clouds, or take engine: spconv"
+    "its TensorRT engine was built for by the sweeps of its training; give the model larger voxels "
+    "or a training on such clouds, or take engine: onnxruntime"
 )
 """What its limits come from, for the message that refuses a cloud beyond them."""
 
@@ -37,8 +38,10 @@ def profile_of(spec: ModelSpec) -> Profile:
         max(int(statistics.get("p50", fallback)), 1)
         for statistics, fallback in zip(known, _TYPICAL, strict=True)
     )
-    bound = most_voxels(spec)
-    most = tuple(min(_ROOM * count, limit) for count, limit in zip(typical, bound, strict=True))
+    most = tuple(
+        min(max(_ROOM * count, int(_ROOM_LARGE * statistics.get("p99", 0))), limit)
+        for count, statistics, limit in zip(typical, known, most_voxels(spec), strict=True)
+    )
     return Profile(typical, most)
 
 

@@ -41,11 +41,18 @@ class SpconvEngine:
     def __call__(
         self, coords: NDArray[np.int32], features: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Computes logits [V, C] of voxels at ``coords`` [V, 3] with ``features`` [V, F]."""
+        """Computes logits [V, C] of voxels at ``coords`` [V, 3] with ``features`` [V, F].
+
+        Raises:
+            EngineError: it failed, such as for want of memory.
+        """
         start = time.perf_counter()
-        batched = torch.from_numpy(np.pad(coords, ((0, 0), (1, 0)))).to(self._device)
-        inputs = torch.from_numpy(features).to(self._device, self._dtype)
-        logits = self.network(batched, inputs).float().cpu().numpy()  # waits for the device
+        try:
+            batched = torch.from_numpy(np.pad(coords, ((0, 0), (1, 0)))).to(self._device)
+            inputs = torch.from_numpy(features).to(self._device, self._dtype)
+            logits = self.network(batched, inputs).float().cpu().numpy()  # waits for the device
+        except RuntimeError as error:
+            raise EngineError(f"spconv, {len(coords)} voxels: {error}") from error
         self.seconds = {"network": time.perf_counter() - start}
         return logits
 
@@ -74,5 +81,8 @@ def load(bundle: Bundle, options: Options) -> SpconvEngine:
         raise EngineError(
             f"{bundle.weights}: not the weights of {spec.network}: {error}"
         ) from error
-    network = network.to(device, torch.float16 if precision == "fp16" else torch.float32)
+    try:
+        network = network.to(device, torch.float16 if precision == "fp16" else torch.float32)
+    except RuntimeError as error:  # such as for want of memory
+        raise EngineError(f"engine 'spconv' cannot use {device}: {error}") from error
     return SpconvEngine(network.eval(), device, precision)

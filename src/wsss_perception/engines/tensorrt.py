@@ -44,6 +44,8 @@ class TensorRTEngine:
 
     Attributes:
         seconds: of each stage of the last call.
+        workspace: bytes on the GPU for a cloud of the largest size; None where TensorRT does not
+            tell.
     """
 
     name = "tensorrt"
@@ -58,8 +60,9 @@ class TensorRTEngine:
         kept: Path | None,
     ) -> None:
         self._buffers: dict[str, DeviceBuffer] = {}
-        self.device, self.precision, self.kept = f"cuda:{place.number}", precision, kept
         self._engine, self._place, self._tables, self._classes = engine, place, tables, classes
+        self.device, self.precision, self.kept = f"cuda:{place.number}", precision, kept
+        self.workspace: int | None = getattr(engine, "device_memory_size_v2", None)
         self._context = engine.create_execution_context()
         if self._context is None:
             raise EngineError("TensorRT: no memory on the GPU for this network")
@@ -89,8 +92,10 @@ class TensorRTEngine:
 
     def close(self) -> None:
         """Frees the memory on the GPU; the engine cannot be used any more."""
+        self._context = self._engine = None
         for buffer in self._buffers.values():
             buffer.free()
+        self._place.close()
 
     def __del__(self) -> None:
         with suppress(EngineError):  # the process may be ending
@@ -137,7 +142,7 @@ def load(bundle: Bundle, options: Options) -> TensorRTEngine:
         keep(timings, measured)
         return plan
 
-    engine = load_or_build(path, build_anew, runtime.deserialize_cuda_engine, options.tell)
+    engine, kept = load_or_build(path, build_anew, runtime.deserialize_cuda_engine, options.tell)
     kernel = sizes_of(bundle.spec.network).stem_kernel
     return TensorRTEngine(
         engine,
@@ -145,7 +150,7 @@ def load(bundle: Bundle, options: Options) -> TensorRTEngine:
         make_tables(place.number, kernel, profile.most),
         len(bundle.spec.ontology),
         precision,
-        path if path.exists() else None,
+        path if kept else None,
     )
 
 

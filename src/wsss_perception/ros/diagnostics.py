@@ -28,12 +28,13 @@ WINDOW = 5.0
 
 @dataclass(frozen=True)
 class _Published:
-    """A published cloud: when, seconds since its arrival, of each stage, cameras not used."""
+    """A published cloud: when, seconds since its arrival, of each stage, what was amiss."""
 
     time: float
     latency: float
     stages: Mapping[str, float]
     unused: Mapping[str, str]
+    is_unlabelled: bool
 
 
 @dataclass
@@ -77,7 +78,11 @@ class Monitor:
                 self._settled, self._is_first = now + WINDOW, False
 
     def publish(
-        self, arrival: float, stages: Mapping[str, float], unused: Mapping[str, str]
+        self,
+        arrival: float,
+        stages: Mapping[str, float],
+        unused: Mapping[str, str],
+        is_unlabelled: bool = False,
     ) -> None:
         """Notes that a cloud was published.
 
@@ -86,10 +91,13 @@ class Monitor:
             stages: seconds spent in each stage.
             unused: why, for each camera that was not used for it, and for ``fixed_frame`` and
                 ``motion_compensation`` where they are set and were not used.
+            is_unlabelled: whether none of its points got a label, though none was too weak.
         """
         with self._lock:
             now, self._in_work = self.clock(), None
-            self._published.append(_Published(now, now - arrival, dict(stages), dict(unused)))
+            self._published.append(
+                _Published(now, now - arrival, dict(stages), dict(unused), is_unlabelled)
+            )
 
     def add(self, stages: Mapping[str, float]) -> None:
         """Adds seconds that the cloud published last spent in stages after that."""
@@ -140,6 +148,7 @@ class Monitor:
             in_work=None if in_work is None else now - in_work[1],
             unused=unused,
             reasons={camera: why for cloud in clouds for camera, why in cloud.unused.items()},
+            unlabelled=sum(cloud.is_unlabelled for cloud in clouds),
             last_failure=failure[1] if failure[0] >= begin else "",
             model=model,
             engine=engine,

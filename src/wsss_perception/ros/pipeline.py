@@ -25,10 +25,11 @@ class Result:
     Attributes:
         message: the input's fields plus label, confidence, seen and rgb.
         frame: what was segmented, and the views.
-        visible: what each view sees.
         semantic: the result for its points.
         seconds: time spent in each stage, in the order of the stages.
         warnings: what is new and suspicious about the input.
+        visible: what each view sees.
+        is_unlabelled: see ``Segmenter``.
     """
 
     message: Any
@@ -37,6 +38,7 @@ class Result:
     seconds: dict[str, float]
     warnings: list[str]
     visible: tuple[Visible, ...] = ()
+    is_unlabelled: bool = False
 
     def visible_in(self, view: View) -> Visible | None:
         """Returns what a view sees, if it was computed for one that is no other but for pixels."""
@@ -109,7 +111,8 @@ class Pipeline:
         begin = time.perf_counter()
         result = encode_semantic(message, semantic, self._palette)
         seconds["encode"] = time.perf_counter() - begin
-        return Result(result, frame, semantic, seconds, warnings, visible)
+        unlabelled = self._segmenter.is_unlabelled
+        return Result(result, frame, semantic, seconds, warnings, visible, unlabelled)
 
 
 def _look(

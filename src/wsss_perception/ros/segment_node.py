@@ -31,6 +31,7 @@ from wsss_perception.ros.parameters import declare_parameters, read_parameter
 from wsss_perception.ros.status import REPORT_PERIOD, Throttle
 from wsss_perception.ros.stream import Stream
 from wsss_perception.ros.worker import Counters
+from wsss_perception.signals import ENDING, end_at_once
 
 _POLL_PERIOD = 0.1
 """Seconds between two looks for a signal."""
@@ -40,6 +41,11 @@ _THREADS = 4
 
 _MODEL = ("model", "engine", "device", "precision")  # parameters that say what to load
 _CLASSES = ("filter_classes", "ground_classes")  # parameters that are names of classes
+
+_NO_MOTION = (
+    "the model takes images, and parameter 'fixed_frame' is not set: on a robot that moves, their "
+    "colours fall beside the points; give it a TF frame such as odom"
+)
 
 Transition = Callable[[Any, LifecycleState], None]
 
@@ -207,6 +213,9 @@ class SegmentNode(LifecycleNode):
         model = load_model(folder, engine, device, precision, self.get_logger().info)
         Selection.of(self).check(model.spec.ontology)
         self.get_logger().info(str(model))
+        paints = model.spec.takes_images and self._cameras.names
+        if paints and not read_parameter(self, "fixed_frame"):
+            self.get_logger().warning(_NO_MOTION)
         return model
 
     def _load_model(
@@ -259,6 +268,8 @@ class SegmentNode(LifecycleNode):
 def run_node(ros_arguments: Sequence[str]) -> None:
     """Runs the node until SIGINT or SIGTERM; with ``build_only`` it builds its engine alone.
 
+    While it starts or builds, these signals end the process at once.
+
     Args:
         ros_arguments: ``--ros-args ...`` as given on the command line; may be empty.
 
@@ -266,21 +277,22 @@ def run_node(ros_arguments: Sequence[str]) -> None:
         WsssError: the node cannot start; see ``SegmentNode``.
     """
     keep_freed()
-    received: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: received.append(number))
     try:
         rclpy.init(args=list(ros_arguments), signal_handler_options=SignalHandlerOptions.NO)
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"ROS arguments {' '.join(ros_arguments)}: {error}") from error
     try:
         node = SegmentNode()
-        if read_parameter(node, "build_only"):
-            node.build()
-            node.destroy_node()
-            return
-        if read_parameter(node, "autostart"):
-            node.start()
+        with end_at_once():
+            if read_parameter(node, "build_only"):
+                node.build()
+                node.destroy_node()
+                return
+            if read_parameter(node, "autostart"):
+                node.start()
+        received: list[int] = []
+        for number in ENDING:
+            signal.signal(number, lambda number, _frame: received.append(number))
         executor = MultiThreadedExecutor(_THREADS)
         executor.add_node(node)
         try:

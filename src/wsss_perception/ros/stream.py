@@ -187,7 +187,12 @@ class Stream:
             self._motion,
         )
         self._outputs.publish_semantic(result.message)
-        self._monitor.publish(arrival, result.seconds, self._unused)
+        self._monitor.publish(arrival, result.seconds, self._unused, result.is_unlabelled)
+        if result.is_unlabelled:
+            self._warn(
+                "no point of a cloud got a label: what the network computes is not finite; try "
+                "another 'engine', or 'precision' fp32"
+            )
         for warning in result.warnings:
             self._node.get_logger().warning(warning)
         seconds = {"outputs": self._publish_others(result, model)}
@@ -197,14 +202,16 @@ class Stream:
     def _look(self, frame: Synchronized[_Arrival, Any], model: Model) -> tuple[View, ...]:
         """Makes the views of a cloud, with their pixels if the model takes images.
 
-        It waits for TF, and not for images: the cloud has waited for them if it should.
+        It waits for TF, and not for images: the cloud has waited for them if it should, and that
+        time is not taken off the wait for TF.
         """
         cloud_frame = frame.cloud.message.header.frame_id
         images = self._intake.latest_images((), 0.0)
         stamps = {name: stamp for name, (stamp, _) in images.items()}
         if self._extrinsics is not None:
             newest = max(frame.stamp, *stamps.values(), 0)
-            self._extrinsics.wait_for(cloud_frame, newest, frame.cloud.time)
+            since = None if model.spec.takes_images else frame.cloud.time
+            self._extrinsics.wait_for(cloud_frame, newest, since)
         elif self._fixed_frame:
             self._leave_out("fixed_frame", _NO_TF)
         views, unused = self._cameras.views(
@@ -217,15 +224,16 @@ class Stream:
 
     def _with_pixels(self, view: View, found: tuple[int, Any] | None) -> View:
         """Adds the pixels of a camera's image, or notes that the labels go without them."""
-        message = None if found is None else found[1]
-        if message is None:  # it did not come, or before a model that takes images did
-            reason = "no image within camera_tolerance"
-            self._warn(f"camera '{view.name}' is not used for the labels: {reason}")
-        else:
-            drawn = self._cameras.with_pixels(view, message)
+        if found is not None and found[1] is not None:
+            drawn = self._cameras.with_pixels(view, found[1])
             if drawn is not None:
                 return drawn
             reason = "its image cannot be used; the log says why"
+        else:
+            reason = "no image within camera_tolerance"
+            if found is not None:  # its pixels were not kept
+                reason = "its image came before the model that takes images"
+            self._warn(f"camera '{view.name}' is not used for the labels: {reason}")
         self._unused[view.name] = reason
         return view
 

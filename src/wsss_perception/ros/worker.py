@@ -94,6 +94,9 @@ class Intake(Generic[Cloud, Image]):
     def take(self) -> Synchronized[Cloud, Image] | None:
         """Waits for a frame; None once closed."""
         with self._condition:
+            if not self._closed:
+                self._synchronizer.drop_old()
+                self._count_dropped()
             while not self._closed:
                 frame = self._synchronizer.take()
                 if frame is not None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss_perception.errors import DatasetError
 from wsss_perception.painting import Sight, add_colors, look
 from wsss_perception.segmenter import see_points
 from wsss_training.data.labelled_points import LabelledPoints
@@ -20,11 +21,17 @@ def read_colors(sample: Sample) -> dict[str, NDArray]:
     """Reads the images of a sample -> the attributes COLORS and SEEN of its points.
 
     Raises:
-        DatasetError: an image cannot be read.
+        DatasetError: an image cannot be read, or has a depth image.
     """
     shape = (len(sample.cloud), len(sample.images))
     colors, seen = np.zeros((*shape, 3), dtype=np.uint8), np.zeros(shape, dtype=bool)
     for camera, image in enumerate(sample.images):
+        if image.depth is not None:
+            raise DatasetError(
+                f"{sample.sample_id}: camera '{image.name}' has depth images; its points may be "
+                "nearer than the metre from which on a robot's cameras see them, so that no robot "
+                "would paint them alike: train with model.cameras=none"
+            )
         view = image.load()
         (visible,) = see_points(sample.cloud.xyz, (view,))
         index, found = look(view, visible)
@@ -40,6 +47,12 @@ def painted(points: LabelledPoints) -> LabelledPoints:
         index = np.flatnonzero(seen[:, camera])
         sights.append((index, colors[index, camera]))
     return replace(points, cloud=add_colors(points.cloud, sights))
+
+
+def unpainted(points: LabelledPoints) -> LabelledPoints:
+    """Returns the points as if no camera had an image."""
+    colors, seen = points.attributes[COLORS], points.attributes[SEEN]
+    return repainted(points, np.zeros_like(colors), np.zeros_like(seen))
 
 
 def repainted(

@@ -59,7 +59,7 @@ def measured(bundle, contender="spconv", source=None, clouds=4):
 
 def test_stages_are_named_in_order_and_add_up(bundle, engine):
     row = measured(bundle)
-    assert engine.calls == WARM_UP + 4
+    assert engine.calls == 4 + 4  # each cloud comes once before it counts
     assert row.clouds == 4
     names = ["decode", "voxelize", *OWN, "scatter", "encode", "total", "around"]
     assert list(row.milliseconds) == names
@@ -80,8 +80,47 @@ def test_percentiles_are_those_of_the_clouds(bundle, engine, monkeypatch):
         return np.zeros((len(coords), 19), dtype=np.float32)
 
     monkeypatch.setattr(SlowEngine, "__call__", lambda self, *given: tell(*given))
+    before = 10  # distinct clouds
     found = measured(bundle, clouds=101).milliseconds["network"]
-    assert found == {"p50": 50 + WARM_UP, "p95": 95 + WARM_UP, "p99": 99 + WARM_UP}
+    expected = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
+    assert found == {name: value + before for name, value in expected.items()}
+
+
+@pytest.mark.parametrize(
+    ("clouds", "known"),
+    [(19, ["p50", "max"]), (20, ["p50", "p95", "max"]), (100, ["p50", "p95", "p99", "max"])],
+)
+def test_a_percentile_that_is_just_the_slowest_cloud_is_left_out(clouds, known):
+    assert list(module._percentiles([1.0] * clouds)) == known
+
+
+def test_one_cloud_comes_twice_before_it_counts(bundle, engine):
+    measured(bundle, clouds=1)
+    assert engine.calls == WARM_UP + 1
+
+
+def test_no_driver_is_asked_for_a_cpu(bundle, engine, monkeypatch):
+    monkeypatch.setattr(module, "gpu_memory", lambda device: asked.append(device))
+    for device in ("cpu", "cuda:1", "auto"):
+        asked = []
+        row = Row.of(Job("spconv", str(bundle.folder), Source(points=500), device, clouds=1))
+        measure(
+            Job("spconv", str(bundle.folder), Source(points=500), device, clouds=1), Options(), row
+        )
+        assert asked == [{"auto": "cuda:0"}.get(device, device)]
+
+
+def test_an_engine_on_a_gpu_that_computes_nonsense_is_told_after_its_figures(
+    bundle, engine, monkeypatch
+):
+    monkeypatch.setattr(engine, "device", "cuda:0")
+    job = Job("spconv", str(bundle.folder), Source(points=500), clouds=1)
+    row = Row.of(job)
+    with pytest.raises(EngineError, match="of the labels that the CPU gives"):
+        measure(job, Options(), row)
+    assert row.milliseconds
+    row = Row.of(replace(job, contender="bare-spconv"))
+    measure(replace(job, contender="bare-spconv"), Options(), row)  # its logits are nobody's
 
 
 def test_of_a_peer_only_its_own_stages_count(bundle, engine):

@@ -87,14 +87,17 @@ def test_a_json_that_cannot_be_written_leaves_the_old_one(description, tmp_path,
 
 @pytest.fixture
 def nvidia_smi(tmp_path, monkeypatch):
-    """A driver's program that tells of two GPUs."""
+    """A driver's program that tells of two GPUs, which CUDA counts the other way round."""
     program = tmp_path / "nvidia-smi"
     program.write_text(
-        '#!/bin/sh\ncase "$1" in *=name) echo "Made-up A"; echo "Made-up B";; '
-        "*=memory.used) echo 100; echo 250;; *) exit 6;; esac\n"
+        '#!/bin/sh\ncase "$1$3" in *=name) echo "Made-up A"; echo "Made-up B";; '
+        "*=memory.used--id=0000:01:00.0) echo 250;; *=memory.used--id=0000:02:00.0) echo 100;; "
+        '*=memory.used--id=*) echo "[N/A]";; *) exit 6;; esac\n'
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    places = {0: "0000:02:00.0", 1: "0000:01:00.0", 3: "0000:03:00.0"}
+    monkeypatch.setattr(machine, "pci_address", places.get)
     return program
 
 
@@ -103,10 +106,26 @@ def test_gpus_and_their_memory_are_those_of_the_driver(nvidia_smi):
     assert machine.gpu_memory("cuda:1") == 250 * 2**20
     assert machine.gpu_memory("cuda") == 100 * 2**20
     assert machine.gpu_memory("cuda:2") is None
+    assert machine.gpu_memory("cuda:3") is None  # [N/A], as of a Jetson
     assert machine.gpu_memory("cpu") is None
     nvidia_smi.write_text("#!/bin/sh\nexit 9\n")
     assert machine.gpu_memory("cuda:1") is None
     assert machine.describe_machine()["gpus"] == []
+
+
+def test_percentiles_that_no_row_has_take_no_line(description):
+    row = Row("spconv", False, "here", "cpu", "fp32", 9, 1200, 800)
+    row.milliseconds = {"total": {"p50": 1.0, "max": 2.5}}
+    lines = format_report(description, [row]).splitlines()
+    assert [line.split()[-2:] for line in lines[-2:]] == [["p50", "1.00"], ["max", "2.50"]]
+    assert not any("p95" in line or "p99" in line for line in lines)
+
+
+def test_cores_are_no_more_than_a_containers_quota(monkeypatch):
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda process: set(range(8)))
+    for quota, expected in ((None, 8), (2.5, 3), (0.5, 1), (16.0, 8)):
+        monkeypatch.setattr(machine.cgroup, "cores", lambda quota=quota: quota)
+        assert machine.usable_cores() == expected
 
 
 def test_a_board_without_a_model_name_of_its_cpu_is_named_by_its_maker(tmp_path, monkeypatch):

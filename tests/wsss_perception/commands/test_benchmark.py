@@ -49,7 +49,7 @@ def test_everyone_is_measured_on_two_sensors_where_nothing_is_named(bundle, jobs
     run(bundle)
     pairs = [(job.source.beams, job.contender) for job in jobs]
     assert pairs == [(beams, name) for beams in (32, 64) for name in CONTENDERS]
-    assert {(job.clouds, job.device, job.precision) for job in jobs} == {(50, "auto", "auto")}
+    assert {(job.clouds, job.device, job.precision) for job in jobs} == {(100, "auto", "auto")}
     assert "generated, 64 beams: 1 points" in capsys.readouterr().out
 
 

@@ -32,7 +32,7 @@ def words(tmp_path, monkeypatch):
     """Words of a command line for a bag of 5 clouds."""
     spec = ModelSpec(ONTOLOGY, NetworkSpec("none"), (Feature("intensity"),), 0.5)
     write_bundle(tmp_path / "bundle", spec, {"weights.safetensors": b""})
-    monkeypatch.setattr(segment_bag, "load_engine", lambda name, bundle, **how: Unsure())
+    monkeypatch.setattr(segment_bag, "load_engine", lambda *given, tell: Unsure())
     with BagWriter(tmp_path / "in", "mcap", STORE) as writer:
         topic = writer.add_topic("/points", "sensor_msgs/msg/PointCloud2")
         for second in range(5):
@@ -75,7 +75,7 @@ def test_intensity_reaches_the_network_scaled(words, monkeypatch):
             seen.append(features)
             return super().__call__(coords, features)
 
-    monkeypatch.setattr(segment_bag, "load_engine", lambda name, bundle, **how: Recorder())
+    monkeypatch.setattr(segment_bag, "load_engine", lambda *given, tell: Recorder())
     run([*words, "--intensity-scale", "0.01"])
     assert len(seen) == 5
     np.testing.assert_allclose(np.concatenate(seen), 1.0, rtol=1e-6)
@@ -123,14 +123,29 @@ def test_an_interval_of_pictures_that_is_not_positive_is_refused(words, every, c
 def test_the_engine_is_told_with_why_those_before_it_do_not_work(words, monkeypatch, capsys):
     asked = []
 
-    def load(name, bundle, precision, tell):
-        asked.append((name, precision))
+    def load(name, bundle, device, precision, tell):
+        asked.append((name, device, precision))
         tell("engine unsure is used instead: engine 'sure' cannot run here")
         return Unsure()
 
     monkeypatch.setattr(segment_bag, "load_engine", load)
     run([*words, "--precision", "fp16"])
-    assert asked == [("auto", "fp16")]
+    assert asked == [("auto", "auto", "fp16")]
     output = capsys.readouterr().out
     assert "engine 'sure' cannot run here" in output
     assert "engine unsure, fp32 on cpu" in output
+
+
+def test_engine_and_device_are_those_that_are_asked_for(words, monkeypatch, capsys):
+    asked = []
+
+    def load(name, bundle, device, precision, tell):
+        asked.append((name, device))
+        return Unsure()
+
+    monkeypatch.setattr(segment_bag, "load_engine", load)
+    run([*words, "--engine", "spconv", "--device", "cuda:1"])
+    assert asked == [("spconv", "cuda:1")]
+    with pytest.raises(SystemExit):
+        run([*words, "--engine", "abacus"])
+    assert "choose from" in capsys.readouterr().err

@@ -34,8 +34,8 @@ def refuse() -> bytes:
 
 def test_what_was_built_is_loaded_next_time(tmp_path):
     path = tmp_path / "deep" / "x.engine"
-    assert load_or_build(path, lambda: b"good 1", load) == b"good 1"
-    assert load_or_build(path, refuse, load) == b"good 1"
+    assert load_or_build(path, lambda: b"good 1", load) == (b"good 1", True)
+    assert load_or_build(path, refuse, load) == (b"good 1", True)
     assert sorted(p.name for p in path.parent.iterdir()) == ["x.engine", "x.lock"]
 
 
@@ -43,8 +43,8 @@ def test_what_was_built_is_loaded_next_time(tmp_path):
 def test_what_cannot_be_loaded_is_built_anew(tmp_path, content, caplog):
     path = tmp_path / "x.engine"
     keep(path, content)
-    assert load_or_build(path, lambda: b"good", load) == b"good"
-    assert load_or_build(path, refuse, load) == b"good"
+    assert load_or_build(path, lambda: b"good", load) == (b"good", True)
+    assert load_or_build(path, refuse, load) == (b"good", True)
     assert caplog.text.count("cannot be loaded here and is built anew") == 1
 
 
@@ -54,7 +54,7 @@ def test_what_is_damaged_never_reaches_the_library(tmp_path, caplog):
     whole = path.read_bytes()
     for damaged in (b"", whole[:20], whole[:-1], whole[:500] + b"!" + whole[501:], whole + b"!"):
         path.write_bytes(damaged)
-        assert load_or_build(path, lambda: b"good again", load) == b"good again"
+        assert load_or_build(path, lambda: b"good again", load) == (b"good again", True)
         assert read_kept(path) == b"good again"
     assert caplog.text.count("damaged, and is made anew") == 5
 
@@ -83,7 +83,7 @@ def test_a_failed_build_leaves_nothing_and_lets_the_next_try(tmp_path):
     assert not path.exists()
     with pytest.raises(EngineError, match="just built"):
         load_or_build(path, lambda: b"bad", load)
-    assert load_or_build(path, lambda: b"good", load) == b"good"
+    assert load_or_build(path, lambda: b"good", load) == (b"good", True)
 
 
 @contextmanager
@@ -101,7 +101,8 @@ def test_a_full_disk_costs_the_keeping_alone(tmp_path, monkeypatch, caplog):
     keep(path, b"bad but there")
     before = path.read_bytes()
     monkeypatch.setattr(cache, "NamedTemporaryFile", file_on_a_full_disk)
-    assert load_or_build(path, lambda: b"good", load) == b"good"
+    # whatever lies there is not what was built
+    assert load_or_build(path, lambda: b"good", load) == (b"good", False)
     assert "No space left" in caplog.text
     assert path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["x.engine", "x.lock"]
@@ -110,7 +111,7 @@ def test_a_full_disk_costs_the_keeping_alone(tmp_path, monkeypatch, caplog):
 def test_a_folder_that_cannot_be_made_costs_the_keeping_alone(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", Path("/proc/self/no_folder")):
-        assert load_or_build(folder / "x.engine", lambda: b"good", load) == b"good"
+        assert load_or_build(folder / "x.engine", lambda: b"good", load) == (b"good", False)
 
 
 def test_a_file_system_without_locks_costs_the_lock_alone(tmp_path, monkeypatch, caplog):
@@ -118,7 +119,7 @@ def test_a_file_system_without_locks_costs_the_lock_alone(tmp_path, monkeypatch,
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", no_locks)
-    assert load_or_build(tmp_path / "x.engine", lambda: b"good", load) == b"good"
+    assert load_or_build(tmp_path / "x.engine", lambda: b"good", load) == (b"good", True)
     assert "cannot be locked" in caplog.text
     assert (tmp_path / "x.engine").exists()
 

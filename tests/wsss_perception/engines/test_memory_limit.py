@@ -23,8 +23,20 @@ def test_the_largest_level_counts_against_what_is_free_and_what_is_held(monkeypa
     for counts in ([101, 10], [100, 11]):
         with pytest.raises(EngineError, match=r"need at least 0\.0 GB of memory"):
             check_memory(counts, [10, 100])
+    check_memory([70, 7], [10, 100], base=300)  # of what is held, weights and libraries are in use
+    with pytest.raises(EngineError, match="memory"):
+        check_memory([71, 7], [10, 100], base=300)
     monkeypatch.setattr(memory, "available", lambda: None)  # a system that does not tell
     check_memory([10**9], [10])
+
+
+def test_what_a_process_held_when_it_loaded_its_engine_is_no_room(tmp_path, monkeypatch):
+    bundle, _ = write_random(tmp_path / "bundle")
+    monkeypatch.setattr(memory, "resident", lambda: 10**10)
+    engine = load_engine("onnxruntime", bundle, "cpu")
+    monkeypatch.setattr(memory, "available", lambda: 0)
+    with pytest.raises(EngineError, match=r"there are 0\.0 GB"):
+        engine(*made_voxels())
 
 
 def test_onnx_runtime_refuses_on_a_cpu_what_cannot_fit_before_it_begins(tmp_path, monkeypatch):

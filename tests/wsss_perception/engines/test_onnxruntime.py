@@ -57,8 +57,11 @@ def test_a_gpu_that_the_runtime_cannot_use_is_an_error_only_where_it_was_asked_f
     with pytest.raises(EngineError, match="CUDAExecutionProvider"):
         load_engine("onnxruntime", bundle, "cuda:1")
     ((graph, providers),) = asked
-    assert providers[0] == ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0})
+    assert providers[0] == ("CUDAExecutionProvider", {"device_id": 1})
     assert is_half(graph)
+    with pytest.raises(EngineError, match="CUDAExecutionProvider"):
+        load_engine("onnxruntime", bundle, "cuda:1", "fp32")
+    assert asked[-1][1][0] == ("CUDAExecutionProvider", {"device_id": 1, "use_tf32": 0})
     engine = load_engine("onnxruntime", bundle, "auto", tell=told.append)
     assert (engine.device, engine.precision) == ("cpu", "fp32")
     assert not is_half(asked[-1][0])

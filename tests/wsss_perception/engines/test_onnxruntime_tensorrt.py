@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 from made_networks import made_voxels, write_random
 
-from wsss_perception.engines import load_engine
+from wsss_perception.engines import load_engine, onnxruntime_tensorrt
+from wsss_perception.engines.kept_folder import keep_folder
 from wsss_perception.errors import EngineError
 
 TENSORRT, CPU = "TensorrtExecutionProvider", "CPUExecutionProvider"
@@ -20,6 +21,7 @@ class Provider:
 
     def __init__(self) -> None:
         self.options, self.graphs, self.builds, self.falls_back = [], [], 0, False
+        self.fails, self.loaded = "", []
         self._session = onnxruntime.InferenceSession
 
     def __call__(self, graph, settings, providers, enable_fallback):
@@ -29,19 +31,27 @@ class Provider:
         assert enable_fallback == 0
         self.options.append(options)
         self.graphs.append(graph)
+        if self.falls_back:
+            return self._session(graph, settings, providers=[CPU])
         if options.get("trt_engine_cache_enable"):
             self._load_or_build(Path(options["trt_engine_cache_path"]) / "graph_sm90.engine")
+            if options.get("trt_timing_cache_enable"):
+                timings = Path(options["trt_timing_cache_path"]) / "sm90.timing"
+                timings.write_text(timings.read_text() + "+" if timings.exists() else "timings")
         else:
             self.builds += 1
         session = self._session(graph, settings, providers=[CPU])
-        if not self.falls_back:
-            session.get_providers = lambda: [TENSORRT, CPU]
+        session.get_providers = lambda: [TENSORRT, CPU]
         return session
 
     def _load_or_build(self, path: Path) -> None:
         if not path.exists():
             self.builds += 1
             path.write_text("an engine")
+        else:
+            self.loaded.append(path.read_text())
+        if self.fails:
+            raise RuntimeError(self.fails)
         if path.read_text() != "an engine":
             raise RuntimeError("TensorRT EP could not deserialize engine from cache")
 
@@ -104,14 +114,85 @@ def test_engine_is_built_once_for_weights_and_kept_apart_from_others(bundle, pro
     assert provider.builds == 2
 
 
-def test_an_engine_that_cannot_be_loaded_is_built_anew(bundle, provider, caplog):
+@pytest.mark.parametrize("damage", ["cut", "another file", "no manifest", "cut manifest"])
+def test_a_damaged_engine_is_built_anew_and_never_reaches_the_library(
+    bundle, provider, caplog, damage
+):
     kept = load_engine(NAME, bundle).kept
     (file,) = kept.glob("*.engine")
-    file.write_text("cut")
+    if damage == "cut":
+        file.write_text("cut")
+    elif damage == "another file":
+        (kept / "other.engine").write_text("an engine")
+    elif damage == "no manifest":
+        (kept / "manifest.json").unlink()
+    else:
+        (kept / "manifest.json").write_text("{")
     assert load_engine(NAME, bundle).kept == kept
     assert file.read_text() == "an engine"
+    assert (provider.builds, provider.loaded) == (2, [])
+    assert str(kept) in caplog.text
+    load_engine(NAME, bundle)
+    assert (provider.builds, provider.loaded) == (2, ["an engine"])
+
+
+def test_an_engine_that_tensorrt_refuses_is_built_anew(bundle, provider, caplog):
+    kept = load_engine(NAME, bundle).kept
+    (kept / "graph_sm90.engine").write_text("of another version")
+    (kept / "manifest.json").unlink()
+    keep_folder(kept.rename(kept.with_suffix(".new")), kept)
+    assert load_engine(NAME, bundle).kept == kept
     assert provider.builds == 2
+    assert (kept / "graph_sm90.engine").read_text() == "an engine"
     assert "built anew" in caplog.text
+
+
+@pytest.mark.parametrize("fails", ["CUDA failure 2: out of memory", ""])
+def test_a_start_that_fails_for_another_reason_loses_no_engine(bundle, provider, fails):
+    kept = load_engine(NAME, bundle).kept
+    provider.fails, provider.falls_back = fails, not fails
+    with pytest.raises(EngineError, match=fails or "cannot use"):
+        load_engine(NAME, bundle)
+    assert provider.builds == (2 if fails else 1)
+    assert len(provider.options) == (3 if fails else 2)  # without the provider no build is tried
+    provider.fails, provider.falls_back, provider.builds = "", False, 0
+    assert load_engine(NAME, bundle).kept == kept
+    assert provider.builds == 0
+    assert not [*kept.parent.glob("*.new"), *kept.parent.glob("*.timings")]
+
+
+def test_a_process_killed_while_it_builds_leaves_no_engine(bundle, provider, monkeypatch):
+    def kill(self: Provider, path: Path) -> None:
+        path.write_text("an eng")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Provider, "_load_or_build", kill)
+        with pytest.raises(KeyboardInterrupt):
+            load_engine(NAME, bundle)
+    assert load_engine(NAME, bundle).kept
+    assert (provider.builds, provider.loaded) == (1, [])
+
+
+def test_another_gpu_or_tensorrt_gets_an_engine_of_its_own(bundle, provider, monkeypatch):
+    kept = {load_engine(NAME, bundle).kept}
+    monkeypatch.setattr(onnxruntime_tensorrt, "gpu_name", lambda number: f"RTX 3090 {number} sm86")
+    kept |= {load_engine(NAME, bundle, device).kept for device in ("cuda:0", "cuda:1")}
+    monkeypatch.setattr(onnxruntime_tensorrt, "tensorrt_version", lambda user: "101401")
+    kept |= {load_engine(NAME, bundle).kept}
+    assert provider.builds == len(kept) == 4
+
+
+def test_what_a_build_measured_serves_the_next_one_on_this_gpu(bundle, provider):
+    load_engine(NAME, bundle)
+    load_engine(NAME, bundle)
+    kept = load_engine(NAME, bundle, precision="fp32").kept
+    (timings,) = kept.parent.glob("*-timings/*.timing")
+    assert timings.read_text() == "timings+"
+    timings.write_text("cut")
+    load_engine(NAME, bundle, precision="fp32").kept.rename(kept.with_suffix(".away"))
+    load_engine(NAME, bundle, precision="fp32")
+    assert timings.read_text() == "timings"
 
 
 def test_engine_works_where_nothing_can_be_kept(bundle, provider, monkeypatch, caplog):

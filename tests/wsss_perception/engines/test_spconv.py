@@ -6,6 +6,7 @@ from made_networks import made_voxels, write_random
 from wsss_perception.engines import load_engine
 from wsss_perception.engines.spconv import SpconvEngine
 from wsss_perception.errors import EngineError
+from wsss_perception.networks.minkunet import MinkUNet
 
 
 def test_spconv_engine_gives_the_networks_logits(tmp_path):
@@ -40,3 +41,20 @@ def test_a_network_of_half_precision_gets_half_features_and_gives_whole_logits()
     logits = SpconvEngine(network, torch.device("cpu"), "fp16")(coords, features)
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, 2 * features, rtol=1e-3)
+
+
+def test_a_device_without_memory_is_an_engines_error(tmp_path, monkeypatch):
+    bundle, _ = write_random(tmp_path / "bundle")
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    engine = load_engine("spconv", bundle, "cpu")
+    monkeypatch.setattr(MinkUNet, "forward", fail)
+    coords, features = made_voxels()
+    with pytest.raises(EngineError, match=f"{len(coords)} voxels: CUDA out of memory"):
+        engine(coords, features)
+    monkeypatch.setattr(MinkUNet, "to", fail)
+    with pytest.raises(EngineError, match="cannot use cpu: CUDA out of memory"):
+        load_engine("spconv", bundle, "cpu")
+    assert load_engine("auto", bundle, "cpu").name == "onnxruntime"

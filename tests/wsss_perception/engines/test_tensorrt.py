@@ -60,9 +60,19 @@ def test_engine_runs_in_another_thread_and_gives_its_memory_back(bundle, gpu):
     with ThreadPoolExecutor(1) as other:
         assert other.submit(engine, *made_voxels()).result().shape[1] == 19
     assert gpu.memory
+    assert gpu.streams
     del engine
     gc.collect()
     assert not gpu.memory
+    assert not gpu.streams
+
+
+def test_a_load_that_fails_gives_its_stream_back(bundle, gpu, monkeypatch):
+    monkeypatch.setattr(TensorRT.Builder, "build_serialized_network", lambda *given: None)
+    with pytest.raises(EngineError, match="cannot build"):
+        load_engine("tensorrt", bundle)
+    gc.collect()
+    assert gpu.streams == 0
 
 
 def test_engine_computes_in_the_precision_that_is_asked_for(bundle, gpu):

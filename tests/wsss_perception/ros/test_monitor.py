@@ -14,11 +14,12 @@ class Drive:
         self.counters = Counters()
         self.monitor = Monitor(self.counters, lambda: self.now)
 
-    def cloud(self, unused=None, stages=None) -> None:
+    def cloud(self, unused=None, stages=None, is_unlabelled=False) -> None:
         self.counters.received += 1
         self.monitor.start(self.now)
         self.now += 0.2
-        self.monitor.publish(self.now - 0.2, stages or {"network": 0.1}, unused or {})
+        stages = stages or {"network": 0.1}
+        self.monitor.publish(self.now - 0.2, stages, unused or {}, is_unlabelled)
         self.counters.published += 1
         self.now += 0.8
 
@@ -36,6 +37,16 @@ def test_snapshot_sums_up_the_last_seconds():
     assert snapshot.latency == pytest.approx(0.2)
     assert snapshot.stages == {"network": pytest.approx(0.1)}
     assert snapshot.unused == {"front": 0, "rear": 0}
+
+
+def test_clouds_without_any_label_are_counted_and_forgotten():
+    drive = Drive()
+    for number in range(6):
+        drive.cloud(is_unlabelled=number < 2)
+        snapshot = drive.snapshot()
+    assert snapshot.unlabelled == 1
+    drive.cloud()
+    assert drive.snapshot().unlabelled == 0
 
 
 def test_snapshot_is_about_the_time_since_the_start_at_first():

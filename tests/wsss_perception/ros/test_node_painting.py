@@ -98,5 +98,6 @@ def test_node_paints_with_the_images_there_are_and_swaps_to_models_that_take_non
         assert node.load_model().success
         client.expect(expected, with_image=True)
     client.expect(blind, with_image=False)  # the camera has died
+    assert node.log().count("parameter 'fixed_frame' is not set") == 2  # of the loads of `painted`
     assert "is not used for the labels: no image within camera_tolerance" in node.log()
     assert "Traceback" not in node.log()

@@ -137,6 +137,16 @@ def test_pipeline_warns_of_intensities_the_model_was_not_trained_on(pipeline, ma
     assert pipeline(message, 0.0, 255.0).warnings == []
 
 
+def test_pipeline_notices_clouds_without_any_label(pipeline, spec, make_message):
+    def overflow(coords, features):
+        return np.full((len(coords), 19), np.nan, dtype=np.float32)
+
+    broken = Pipeline(Segmenter(spec, overflow))
+    assert not pipeline(make_message(TYPES), 0.0, 1.0).is_unlabelled
+    assert broken(make_message(TYPES), 0.0, 1.0).is_unlabelled
+    assert not broken(make_message(TYPES), 0.3, 1.0).is_unlabelled  # they might be too weak
+
+
 def test_pipeline_labels_odd_clouds(pipeline, make_message, odd_cloud):
     message, plain = make_message(TYPES), make_message(TYPES)
     odd_cloud(message)

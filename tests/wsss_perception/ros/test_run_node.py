@@ -132,3 +132,28 @@ def test_build_only_fails_where_the_engine_cannot_be_built(bundle, tmp_path):
     with stand_in_gpu(tmp_path / "cache", gpus=0), pytest.raises(EngineError, match="0 GPUs"):
         build_only(bundle, "tensorrt")
     assert not rclpy.ok()
+
+
+def test_build_only_takes_the_first_engine_that_can_be_built(bundle, tmp_path, capfd):
+    with stand_in_gpu(tmp_path / "cache"):
+        build_only(bundle, "auto")
+    assert "MB, engine tensorrt, fp16 on cuda:0" in "".join(capfd.readouterr())
+    with (
+        stand_in_gpu(tmp_path / "cache", gpus=0),
+        pytest.raises(EngineError, match=r"(?s)no engine can be built here.*0 GPUs.*TensorRT"),
+    ):
+        build_only(bundle, "auto")
+
+
+def test_signals_end_the_process_at_once_while_the_node_starts(spin, monkeypatch):
+    handlers = []
+
+    def start(node) -> None:
+        handlers.extend(signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM))
+
+    monkeypatch.setattr(segment_node.SegmentNode, "start", start)
+    monkeypatch.setattr(segment_node.SegmentNode, "build", start)
+    spin([])  # the executor's SIGTERM ends the node in good order
+    segment_node.run_node([])
+    segment_node.run_node(["--ros-args", "-p", "build_only:=true"])
+    assert handlers == [signal.SIG_DFL] * 4

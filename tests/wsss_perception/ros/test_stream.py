@@ -19,11 +19,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from wsss_perception.calibration import CameraCalibration, write_calibration
+from wsss_perception.errors import GeometryError
 from wsss_perception.frame import Frame, PointCloud, SemanticCloud
 from wsss_perception.geometry import Camera
 from wsss_perception.messages import image
 from wsss_perception.ros import stream as stream_module
 from wsss_perception.ros.cameras import LiveCameras
+from wsss_perception.ros.extrinsics import WAIT_TIME
 from wsss_perception.ros.parameters import declare_parameters
 from wsss_perception.ros.pipeline import Result
 from wsss_perception.ros.session import MESSAGE_TYPES as TYPES
@@ -49,6 +51,8 @@ class Desk:
         self.warnings: list[str] = []
         self.counters = Counters()
         self.is_heard = True
+        self.unlabelled: list[bool] = []
+        self.gives_labels = True
         self.pixels: list[list[int]] = []  # of each cloud's views, how many numbers
 
     def is_overlaid(self, _camera: str) -> bool:
@@ -66,8 +70,15 @@ class Desk:
     def start(self, arrival: float) -> None:
         pass
 
-    def publish(self, arrival: float, seconds: dict[str, float], unused: dict[str, str]) -> None:
+    def publish(
+        self,
+        arrival: float,
+        seconds: dict[str, float],
+        unused: dict[str, str],
+        is_unlabelled: bool,
+    ) -> None:
         self.unused.append(dict(unused))
+        self.unlabelled.append(is_unlabelled)
 
     def add(self, seconds: dict[str, float]) -> None:
         self.events.append("done")
@@ -83,7 +94,7 @@ class Desk:
         semantic = SemanticCloud(*(np.zeros(0, np.uint8) for _ in range(3)))
         frame = Frame(cloud, views())
         self.pixels.append([view.image.size for view in frame.views])
-        return Result(message, frame, semantic, {}, [], ((),))
+        return Result(message, frame, semantic, {}, [], ((),), not self.gives_labels)
 
     def wait_for(self, done: Callable[[], Any]) -> None:
         deadline = time.monotonic() + TIMEOUT
@@ -237,7 +248,14 @@ def test_an_image_that_is_of_no_use_degrades_the_labels_only(make_rig, damage):
     assert rig.desk.events == ["cloud", "parts", "done"]
     assert rig.desk.pixels == [[0]]  # the camera still counts as seeing points
     (unused,) = rig.desk.unused
-    assert "image" in unused["front"]
+    assert (
+        unused["front"]
+        == {
+            "no image": "no image within camera_tolerance",
+            "cut short": "its image cannot be used; the log says why",
+            "came before the model": "its image came before the model that takes images",
+        }[damage]
+    )
     assert any("front" in text for text in rig.desk.warnings)
 
 
@@ -251,6 +269,47 @@ def test_a_fixed_frame_without_effect_is_told_of(make_rig, monkeypatch):
     assert set(unused) == {"fixed_frame", "front"}
     assert unused["front"] == "no image on /front/image"
     assert any("'fixed_frame' has no effect" in text for text in rig.desk.warnings)
+
+
+class LateTransforms:
+    """A robot whose motion is known 20 ms after somebody first asks for it."""
+
+    def __init__(self) -> None:
+        self.known_at: float | None = None
+
+    def lookup(self, *_: Any) -> np.ndarray:
+        now = time.monotonic()
+        self.known_at = self.known_at or now + 0.02
+        if now < self.known_at:
+            raise GeometryError("not known yet")
+        return np.eye(4)
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_cloud_that_has_waited_for_images_still_waits_for_the_motion(make_rig, monkeypatch):
+    transforms = LateTransforms()
+    monkeypatch.setattr(stream_module, "open_transforms", lambda *_: transforms)
+    rig = make_rig(fixed_frame="odom", camera_wait=2 * WAIT_TIME)
+    rig.desk.is_heard = False
+    rig.model.spec.takes_images = True
+    rig.open()
+    rig.send_image(STAMP - 10 * MS)  # the next one may be nearer, and does not come
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: rig.desk.unused)
+    assert rig.desk.unused == [{}]
+    assert rig.desk.pixels == [[PIXELS.size]]
+
+
+def test_a_cloud_without_any_label_is_told_of(make_rig):
+    rig = make_rig(camera_wait=0.0)
+    rig.desk.gives_labels = False
+    rig.open()
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: "done" in rig.desk.events)
+    assert rig.desk.unlabelled == [True]
+    assert any("no point of a cloud got a label" in text for text in rig.desk.warnings)
 
 
 @pytest.mark.parametrize("fixed_frame", ["odom", ""])

@@ -85,6 +85,17 @@ def test_intake_hands_out_a_cloud_whose_image_does_not_come():
     assert time.monotonic() - begin < TIMEOUT
 
 
+def test_intake_drops_what_became_ready_before_the_newest_while_its_worker_was_busy():
+    counters = Counters()
+    intake = new_intake(counters, ["front"], wait=SECOND // 50)
+    intake.add_image("front", SECOND, "early")
+    for number in (2, 3):
+        intake.add_cloud(number * SECOND, number)
+    time.sleep(0.05)  # the worker is busy until both have waited
+    assert intake.take().cloud == 3
+    assert counters.dropped == 1
+
+
 def test_closed_intake_gives_nothing_and_keeps_nothing():
     counters = Counters()
     intake = new_intake(counters)

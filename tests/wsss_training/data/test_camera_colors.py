@@ -1,6 +1,7 @@
 """Images as colours of training points: the same ones that the segmenter paints."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from wsss_perception.features import PAINTED
 from wsss_perception.frame import Frame
 from wsss_perception.segmenter import Segmenter
 from wsss_training.config import load_config
-from wsss_training.data.camera_colors import COLORS, SEEN
-from wsss_training.workload import model_spec, open_workload
+from wsss_training.data.camera_colors import COLORS, SEEN, read_colors
+from wsss_training.data.sample import DepthSource
+from wsss_training.workload import held_back_loader, model_spec, open_workload
 
 OPTIONAL = "model.cameras=optional"
 
@@ -99,6 +101,26 @@ def test_images_are_opened_for_sources_with_3d_labels_only_to_paint(colourful):
     assert len(colourful(*labels, "model.cameras=none")[0]) == 3000
     with pytest.raises(DatasetError, match=r"image_2/00000.*cannot be read"):
         colourful(*labels)[0]
+
+
+def test_held_back_sweeps_are_loaded_with_all_cameras_or_with_none(mini_log):
+    workload = open_workload(load_config(mini_log.config, [OPTIONAL]))
+    whole, bare = (list(held_back_loader(workload, cameras=each)) for each in (True, False))
+    assert len(whole) == len(bare) > 0
+    for one, other in zip(whole, bare, strict=True):
+        np.testing.assert_array_equal(one.coords, other.coords)
+        np.testing.assert_array_equal(one.features[:, :-4], other.features[:, :-4])
+        assert one.features[:, -1].any()
+        assert not other.features[:, -4:].any()
+
+
+def test_cameras_with_depth_are_refused_since_robots_see_otherwise(mini_log):
+    sample = open_workload(load_config(mini_log.config)).sweeps.sources[0].dataset[0]
+    (image,) = sample.images
+    measured = replace(image, depth=DepthSource(image.path, image.camera))
+    assert read_colors(sample)[SEEN].any()
+    with pytest.raises(DatasetError, match=r"'image_2' has depth images.*cameras=none"):
+        read_colors(replace(sample, images=(measured,)))
 
 
 def test_a_sweep_without_images_is_unseen(colourful):
