@@ -4,16 +4,12 @@ import hashlib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from omegaconf import MISSING
 
-from wsss_perception.errors import ConfigError
+from wsss_training.world.settings_files import family_seed, read_settings
 
 SETTINGS_FILE = "rooms.yaml"
-FAMILY_SIZE = 100_000
 
 
 @dataclass
@@ -84,11 +80,7 @@ class RoomSettings:
         Raises:
             ConfigError: no such family, or it has no such scene.
         """
-        if family not in self.families:
-            raise ConfigError(f"no family '{family}' of rooms; known: {', '.join(self.families)}")
-        if not 0 <= number < FAMILY_SIZE:
-            raise ConfigError(f"family '{family}' has scenes 0 to {FAMILY_SIZE - 1}, not {number}")
-        return self.families[family] + number
+        return family_seed(self.families, family, number)
 
 
 def load_room_settings(path: str | Path | None = None) -> RoomSettings:
@@ -100,17 +92,7 @@ def load_room_settings(path: str | Path | None = None) -> RoomSettings:
     Raises:
         ConfigError: the file cannot be read or does not fit the schema.
     """
-    source: Any = resources.files(__package__) / SETTINGS_FILE if path is None else Path(path)
-    try:
-        loaded = OmegaConf.create(source.read_text(encoding="utf-8"))
-        merged = OmegaConf.merge(OmegaConf.structured(RoomSettings), loaded)
-        missing = sorted(OmegaConf.missing_keys(merged))
-        if missing:
-            raise ConfigError(f"{source}: no value for {', '.join(missing)}")
-        settings: Any = OmegaConf.to_object(merged)
-    except (OmegaConfBaseException, YAMLError, OSError, TypeError, ValueError) as error:
-        raise ConfigError(f"{source}: {str(error).strip()}") from error
-    return settings
+    return read_settings(RoomSettings, path, __package__, SETTINGS_FILE)
 
 
 def rooms_hash() -> str:

@@ -5,8 +5,9 @@ import pytest
 from wsss_perception.errors import ConfigError
 from wsss_perception.ontology import load_ontology
 from wsss_training.rooms.furniture import BUILDERS
-from wsss_training.rooms.settings import FAMILY_SIZE, load_room_settings, rooms_hash
+from wsss_training.rooms.settings import load_room_settings, rooms_hash
 from wsss_training.rooms.textures import ROOM_TEXTURES
+from wsss_training.world.settings_files import FAMILY_SIZE
 
 DOCS = Path(__file__).parents[3] / "docs" / "rooms.md"
 

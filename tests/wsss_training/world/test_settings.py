@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from wsss_perception.errors import ConfigError
-from wsss_training.world.settings import FAMILY_SIZE, load_world_settings, world_hash
+from wsss_training.world.settings import load_world_settings, world_hash
+from wsss_training.world.settings_files import FAMILY_SIZE
 
 DOCS = Path(__file__).parents[3] / "docs" / "world.md"
 
