@@ -21,7 +21,7 @@ $(STAMP): setup.py pyproject.toml
 	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUPPORTED)' || { \
 		echo "error: needs Python 3.10 to 3.12; make install PYTHON=<path of one>"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[ros,training,onnx,test]'
+	@$(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check -e '.[ros,training,onnx,test]'
 	@touch $@
 
 demo: install
