@@ -22,6 +22,11 @@ COMMANDS = (
         "wsss_perception.commands.segment_live",
     ),
     Command(
+        "set-classes",
+        "makes a bundle for other classes of a model that answers texts",
+        "wsss_perception.commands.set_classes",
+    ),
+    Command(
         "build-engine",
         "builds a bundle's engine for this GPU ahead of its first use",
         "wsss_perception.commands.build_engine",

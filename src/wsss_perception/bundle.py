@@ -8,84 +8,32 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from wsss_perception.bundle_texts import load_class_texts
 from wsss_perception.errors import BundleError, OntologyError
-from wsss_perception.features import GEOMETRIC, PAINTED, Feature, check_painted
-from wsss_perception.ontology import Ontology, ontology_from_dict
+from wsss_perception.features import Feature
+from wsss_perception.model_spec import EmbeddingSpec, ModelSpec, NetworkSpec
+from wsss_perception.ontology import ontology_from_dict
 
-SCHEMA = 1
+SCHEMA, EMBEDDING_SCHEMA = 1, 2
+"""Version of the format, and of that of bundles with ``embedding``: a program that knows nothing of
+those would take the embeddings for logits, and must refuse them."""
+
 MODEL_FILE = "model.yaml"
 WEIGHTS_FILE = "weights.safetensors"
 CARD_FILE = "README.md"
 """The model card, for people; written by hand, so that a bundle may have none."""
 
+_EMBEDDING_KEYS = ("size", "logit_scale", "teacher", "text_file", "basis_file")
 _SEAL = b"sha256: "
 _ADVICE = "the file was changed or cut short; copy or export the bundle again"
-
-
-@dataclass(frozen=True)
-class NetworkSpec:
-    """Which sparse U-Net the weights are for.
-
-    Attributes:
-        name: a preset of ``networks.minkunet``.
-        width: factor on the preset's channels.
-    """
-
-    name: str
-    width: float = 1.0
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """What ``model.yaml`` says of a model.
-
-    Attributes:
-        ontology: classes of the output.
-        network: the network the weights are for.
-        features: input features, in the network's order.
-        voxel_size: edge of a voxel in metres.
-        point_range: (x_min, y_min, z_min, x_max, y_max, z_max) in metres; None for no limit.
-        temperature: divides the logits so that the confidence is calibrated.
-        cameras: ``none``: images are not an input of the network; ``optional``: the features have
-            the channels PAINTED, which the segmenter paints from the images there are.
-        input_statistics: of each feature's raw values in training: p01, p50, p99; and of sweeps'
-            voxels at each resolution of the network, ``voxels0`` to ``voxels4``.
-        provenance: training recipe, data and metrics, for people to read.
-
-    Raises:
-        ValueError: features and cameras do not fit, see ``features.check_painted``.
-    """
-
-    ontology: Ontology
-    network: NetworkSpec
-    features: tuple[Feature, ...]
-    voxel_size: float
-    point_range: tuple[float, ...] | None = None
-    temperature: float = 1.0
-    cameras: str = "none"
-    input_statistics: dict[str, dict[str, float]] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_painted(self.features, self.cameras)
-
-    @property
-    def takes_images(self) -> bool:
-        """Whether images, where there are any, are an input of the network."""
-        return self.cameras != "none"
-
-    def channels(self) -> list[str]:
-        """Names of the cloud's own channels that the features are made of."""
-        names = (feature.name for feature in self.features)
-        return [name for name in names if name not in (*GEOMETRIC, *PAINTED)]
 
 
 @dataclass(frozen=True)
@@ -161,7 +109,11 @@ def write_bundle(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> Bund
     Args:
         folder: where the bundle goes; an earlier bundle there is replaced, but for its model card.
         spec: what the bundle says of the model.
-        files: content of each file beside ``model.yaml``; must hold the weights.
+        files: content of each file beside ``model.yaml``; must hold the weights, and those that
+            ``spec.embedding`` names, see ``bundle_texts.embedding_files``.
+
+    Returns:
+        The bundle; with its texts loaded.
 
     Raises:
         BundleError: the folder holds something else or cannot be written, or what should go
@@ -172,6 +124,7 @@ def write_bundle(folder: Path, spec: ModelSpec, files: dict[str, bytes]) -> Bund
         _check_name(folder, name)
     if WEIGHTS_FILE not in files or MODEL_FILE in files:
         raise BundleError(f"{folder}: the files need {WEIGHTS_FILE}, and no {MODEL_FILE}")
+    spec = _with_texts(folder, spec, files)
     model = _model_yaml(folder, spec, files)
     try:
         if folder.exists() and any(folder.iterdir()) and not (folder / MODEL_FILE).exists():
@@ -209,18 +162,26 @@ def read_bundle(folder: str | Path) -> Bundle:
         ) from error
     except (yaml.YAMLError, ValueError) as error:
         raise BundleError(f"{path}: damaged: {error}") from error
-    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        version = data.get("schema") if isinstance(data, dict) else None
-        raise BundleError(f"{path}: schema {version} is not {SCHEMA}; export the model again")
+    version = data.get("schema") if isinstance(data, dict) else None
+    if not isinstance(data, dict) or version not in (SCHEMA, EMBEDDING_SCHEMA):
+        raise BundleError(
+            f"{path}: schema {version} is not {SCHEMA} or {EMBEDDING_SCHEMA}; export the model "
+            "again, or take a newer version of this program"
+        )
     if content != _sealed(content.rpartition(_SEAL)[0]):
         raise BundleError(f"{path}: not as it was written: {_ADVICE}")
     spec = _from_dict(data, path)
     files = data.get("files")
     if not isinstance(files, dict) or WEIGHTS_FILE not in files:
         raise BundleError(f"{path}: lists no {WEIGHTS_FILE}")
+    embedding = spec.embedding
+    needed = () if embedding is None else (embedding.text_file, embedding.basis_file)
+    contents = {}
     for name, digest in files.items():
-        _check_file(folder, name, digest)
-    return Bundle(folder, spec)
+        content = _read_checked(folder, name, digest)
+        if name in needed:  # the weights are large, and the engine's business
+            contents[name] = content
+    return Bundle(folder, _with_texts(folder, spec, contents))
 
 
 def _swap(new: Path, folder: Path, old: Path) -> None:
@@ -258,7 +219,7 @@ def _check_name(folder: Path, name: Any) -> None:
         raise BundleError(f"{folder}: file name {name!r} leaves the bundle")
 
 
-def _check_file(folder: Path, name: str, digest: str) -> None:
+def _read_checked(folder: Path, name: str, digest: str) -> bytes:
     _check_name(folder, name)
     try:
         content = (folder / name).read_bytes()
@@ -266,11 +227,21 @@ def _check_file(folder: Path, name: str, digest: str) -> None:
         raise BundleError(f"{folder}: lists {name!r}, which cannot be read: {error}") from error
     if hashlib.sha256(content).hexdigest() != digest:
         raise BundleError(f"{folder / name}: its sha256 is not the one in {MODEL_FILE}: {_ADVICE}")
+    return content
+
+
+def _with_texts(folder: Path, spec: ModelSpec, files: Mapping[str, bytes]) -> ModelSpec:
+    """Loads the texts of a model that answers them."""
+    if spec.embedding is None:
+        return spec
+    texts = load_class_texts(spec.embedding, spec.ontology.classes, files, folder)
+    return replace(spec, embedding=replace(spec.embedding, texts=texts))
 
 
 def _to_dict(spec: ModelSpec) -> dict[str, Any]:
+    embedding = {} if spec.embedding is None else {"embedding": _embedding_to_dict(spec.embedding)}
     return {
-        "schema": SCHEMA,
+        "schema": EMBEDDING_SCHEMA if embedding else SCHEMA,
         "ontology": spec.ontology.to_dict(),
         "network": asdict(spec.network),
         "features": [asdict(feature) for feature in spec.features],
@@ -280,7 +251,23 @@ def _to_dict(spec: ModelSpec) -> dict[str, Any]:
         "cameras": spec.cameras,
         "input_statistics": spec.input_statistics,
         "provenance": spec.provenance,
+        **embedding,
     }
+
+
+def _embedding_to_dict(embedding: EmbeddingSpec) -> dict[str, Any]:
+    return {name: getattr(embedding, name) for name in _EMBEDDING_KEYS}
+
+
+def _embedding_from_dict(data: dict[str, Any]) -> EmbeddingSpec | None:
+    if (data["schema"] == EMBEDDING_SCHEMA) != ("embedding" in data):
+        raise ValueError(f"only schema {EMBEDDING_SCHEMA} has 'embedding', and it must")
+    if "embedding" not in data:
+        return None
+    given = data["embedding"]
+    if not isinstance(given, dict) or set(given) != set(_EMBEDDING_KEYS):
+        raise ValueError(f"embedding needs {', '.join(_EMBEDDING_KEYS)}")
+    return EmbeddingSpec(**given)
 
 
 def _from_dict(data: dict[str, Any], path: Path) -> ModelSpec:
@@ -296,6 +283,7 @@ def _from_dict(data: dict[str, Any], path: Path) -> ModelSpec:
             cameras=data["cameras"],
             input_statistics=dict(data["input_statistics"]),
             provenance=dict(data["provenance"]),
+            embedding=_embedding_from_dict(data),
         )
     except (KeyError, TypeError, ValueError, OntologyError) as error:
         raise BundleError(

@@ -29,6 +29,10 @@ class BundleError(WsssError):
     """A model bundle that is incomplete, altered or of another schema version."""
 
 
+class TextsError(WsssError):
+    """Text embeddings that cannot be read, or do not fit their model or teacher."""
+
+
 class EngineError(WsssError):
     """An inference engine that cannot run here."""
 

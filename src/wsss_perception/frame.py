@@ -84,8 +84,11 @@ class SemanticCloud:
         labels: uint8 [N], index into the ontology's classes; UNKNOWN (255) for invalid points.
         confidence: float32 [N], calibrated probability of the label; 0 where unknown.
         seen: uint8 [N], number of views that see the point.
+        similarity: float32 [N], cosine to the phrase that was asked for, NaN for invalid points;
+            None where nobody asked.
     """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float32]
     seen: NDArray[np.uint8]
+    similarity: NDArray[np.float32] | None = None

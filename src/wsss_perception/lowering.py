@@ -31,7 +31,8 @@ def lower(spec: ModelSpec, weights: Weights, precision: str = "fp32") -> onnx.Mo
     """Writes a network as an ONNX model.
 
     Inputs are ``features`` float32 [voxels0, F] and the index tables, int32, with the names and
-    shapes of ``table_shapes``. Output is ``logits`` float32 [voxels0, C].
+    shapes of ``table_shapes``. Output is ``logits`` float32 [voxels0, C],
+    of a model with an embedding its values instead of the classes' logits.
 
     Args:
         spec: the model's description.
@@ -64,7 +65,7 @@ def lower(spec: ModelSpec, weights: Weights, precision: str = "fp32") -> onnx.Mo
         table, name, shape = f"neighbors{level}", f"decoder.{step}", (outputs + joined, outputs)
         x = _blocks(graph, x, name, sizes.blocks[4 + step], table, shape)
         channels = outputs
-    head = graph.weight("head.weight", (len(spec.ontology), channels))
+    head = graph.weight("head.weight", (spec.outputs, channels))
     graph.cast(graph.linear(x, head.T, graph.weight("head.bias")), np.float32, LOGITS)
     return _model(graph, spec, sizes.stem_kernel)
 
@@ -180,13 +181,13 @@ class _Graph:
 
 
 def _model(graph: _Graph, spec: ModelSpec, stem_kernel: int) -> onnx.ModelProto:
-    voxels, classes = "voxels0", len(spec.ontology)
+    voxels = "voxels0"
     features: list[str | int | None] = [voxels, len(spec.features)]
     inputs = [helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, features)]
     for name, (level, columns) in table_shapes(stem_kernel).items():
         shape: list[str | int | None] = [f"voxels{level}", *([columns] if columns else [])]
         inputs.append(helper.make_tensor_value_info(name, TensorProto.INT32, shape))
-    output = helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, [voxels, classes])
+    output = helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, [voxels, spec.outputs])
     body = helper.make_graph(
         graph.nodes, "sparse_unet", inputs, [output], list(graph.constants.values())
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.bundle import ModelSpec
+from wsss_perception.embedding import similarities
 from wsss_perception.engines import Engine
 from wsss_perception.features import point_features
 from wsss_perception.frame import UNKNOWN, Frame, PointCloud, SemanticCloud, View
@@ -35,6 +36,8 @@ class Segmenter:
         min_confidence: weaker labels become UNKNOWN.
 
     Attributes:
+        query: vectors [m, K] of a phrase to compare every point to, see ``ClassTexts``; None for
+            none. May be changed.
         timing: of the last frame.
         is_unlabelled: whether none of the last frame's points that are in range has a label, though
             none is too weak: the network does not work.
@@ -43,6 +46,7 @@ class Segmenter:
     def __init__(self, spec: ModelSpec, engine: Engine, min_confidence: float = 0.0) -> None:
         self.spec = spec
         self.min_confidence = min_confidence
+        self.query: NDArray[np.float32] | None = None
         self.timing = Timing()
         self.is_unlabelled = False
         self._engine = engine
@@ -61,6 +65,7 @@ class Segmenter:
         Raises:
             MessageError: the cloud lacks a channel the model needs, or an image that is to be
                 painted has another size than its camera.
+            BundleError: the texts of a model that answers them are not loaded.
         """
         cloud, spec = frame.cloud, self.spec
         times = [time.perf_counter()]
@@ -74,17 +79,20 @@ class Segmenter:
         grid, features = voxel_features(cloud, spec)
         times.append(time.perf_counter())
         if len(grid.coords):
-            logits = self._engine(grid.coords, features)
+            outputs = self._engine(grid.coords, features)
         else:
-            logits = np.zeros((0, len(spec.ontology)), dtype=np.float32)
+            outputs = np.zeros((0, spec.outputs), dtype=np.float32)
         times.append(time.perf_counter())
+        logits = spec.class_logits(outputs)
         labels, confidence = classify(logits, spec.temperature, self.min_confidence)
         accepts_all = self.min_confidence <= 0
         self.is_unlabelled = accepts_all and len(labels) > 0 and bool((labels == UNKNOWN).all())
+        likeness = None if self.query is None else similarities(outputs, self.query)
         result = SemanticCloud(
             labels=grid.to_points(labels, UNKNOWN),
             confidence=grid.to_points(confidence, 0.0),
             seen=seen,
+            similarity=None if likeness is None else grid.to_points(likeness, np.nan),
         )
         times.append(time.perf_counter())
         stages = ("seen", "paint", "voxelize", "network", "scatter")

@@ -85,10 +85,10 @@ def test_no_folder_is_an_error_that_says_what_to_give(tmp_path):
         read_bundle(tmp_path / "nothing")
 
 
-@pytest.mark.parametrize("text", ["schema: 2\n", "{}", "- a list", ""])
+@pytest.mark.parametrize("text", ["schema: 3\n", "{}", "- a list", ""])
 def test_other_schema_is_refused(folder, text):
     (folder / "model.yaml").write_text(text)
-    with pytest.raises(BundleError, match=r"schema .* is not 1"):
+    with pytest.raises(BundleError, match=r"schema .* is not 1 or 2"):
         read_bundle(folder)
 
 

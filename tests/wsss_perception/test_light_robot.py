@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_networks import write_random
+from made_networks import write_answering, write_random
 from rosbags.typesys import Stores, get_typestore
 
 from wsss_perception.bag import BagWriter, open_bag
-from wsss_perception.bundle import Bundle
+from wsss_perception.bundle import Bundle, read_bundle
 from wsss_perception.engines import load_engine
 from wsss_perception.frame import Frame, PointCloud
 from wsss_perception.messages import point_cloud2
@@ -20,21 +20,22 @@ from wsss_perception.segmenter import Segmenter
 LIGHT_ROBOT = Path(__file__).parents[1] / "helpers" / "light_robot.py"
 
 
-def test_segment_bag_gives_the_same_labels_without_torch_and_spconv(tmp_path):
+def write_other_classes(folder: Path) -> tuple[Bundle, None]:
+    """A bundle of a random network that answers texts, with classes set without torch."""
+    bundle = write_answering(folder.with_name("answering"))[0]
+    words = ["set-classes", bundle.folder, folder, "--classes", *bundle.spec.ontology.classes[::2]]
+    run_light(*words)
+    return read_bundle(folder), None
+
+
+@pytest.mark.parametrize("write", [write_random, write_other_classes])
+def test_segment_bag_gives_the_same_labels_without_torch_and_spconv(tmp_path, write):
     store = get_typestore(Stores.ROS2_JAZZY)
-    bundle, _ = write_random(tmp_path / "bundle")
+    bundle, _ = write(tmp_path / "bundle")
     with BagWriter(tmp_path / "in", "mcap", store) as writer:
         topic = writer.add_topic("/points", "sensor_msgs/msg/PointCloud2")
         writer.write(topic, 1, point_cloud2.encode_cloud(made_cloud(), store.types))
-    words = ["segment-bag", tmp_path / "in", tmp_path / "out", "--bundle", bundle.folder]
-    done = subprocess.run(
-        [sys.executable, LIGHT_ROBOT, *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run_light("segment-bag", tmp_path / "in", tmp_path / "out", "--bundle", bundle.folder)
     check(labels_of(tmp_path / "out"), bundle)
 
 
@@ -56,6 +57,17 @@ def test_node_gives_the_same_labels_without_torch_and_spconv(tmp_path, monkeypat
     finally:
         node.close()
     check(found, bundle)
+
+
+def run_light(*words: object) -> None:
+    done = subprocess.run(
+        [sys.executable, LIGHT_ROBOT, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def made_cloud() -> PointCloud:

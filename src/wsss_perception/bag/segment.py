@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rosbags.interfaces import Connection
 
 from wsss_perception.bag.cameras import BagCameras
@@ -12,12 +14,13 @@ from wsss_perception.bag.reader import Bag, Message, open_bag
 from wsss_perception.bag.writer import BagWriter
 from wsss_perception.errors import BagError, EngineError, MessageError
 from wsss_perception.frame import Frame, SemanticCloud
+from wsss_perception.heat import heat_levels, heat_palette
 from wsss_perception.messages import point_cloud2
 from wsss_perception.progress import Progress
 from wsss_perception.segmenter import Segmenter
 
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
-SEMANTIC_TOPIC = "semantic_points"
+SEMANTIC_TOPIC, QUERY_TOPIC = "semantic_points", "query_points"
 
 _MAX_WARNINGS = 5
 _log = logging.getLogger(__name__)
@@ -49,6 +52,7 @@ def segment_bag(
     intensity_scale: float = 1.0,
     calibration: str | Path | None = None,
     observer: Observer | None = None,
+    query: NDArray[np.float32] | None = None,
 ) -> BagCounts:
     """Copies a bag and adds a semantic cloud for every cloud of a topic.
 
@@ -65,6 +69,8 @@ def segment_bag(
         intensity_scale: factor that brings the sensor's intensities to 0..1.
         calibration: calibration file of the cameras; by default they are placed by TF.
         observer: called with every cloud's number, frame and result.
+        query: vectors of a phrase, see ``Segmenter``; how alike the points are goes to
+            ``query_points`` beside the semantic clouds.
 
     Raises:
         BagError: no such topic or several to choose from, a damaged source, a target that exists
@@ -72,23 +78,28 @@ def segment_bag(
     """
     with open_bag(source) as bag, open_bag(source) as images:
         points = choose_points(bag, points_topic)
-        topic = semantic_topic(points.topic)
-        if bag.on_topic(topic):
-            raise BagError(f"{bag.path}: has a topic {topic} already; give the bag before that")
+        topics = [semantic_topic(points.topic)]
+        if query is not None:
+            topics.append(_beside(points.topic, QUERY_TOPIC))
+        for topic in topics:
+            if bag.on_topic(topic):
+                raise BagError(f"{bag.path}: has a topic {topic} already; give the bag before that")
+        segmenter.query = query
         cameras = BagCameras(images, calibration)
         clouds = [c for c in bag.of_type(POINT_CLOUD) if c.topic == points.topic]
         with BagWriter(target, bag.storage, bag.typestore) as writer:
             job = _Job(bag, segmenter, cameras, intensity_scale, observer)
             copies = _copy_topics(bag, writer)
             qos = points.ext.offered_qos_profiles  # type: ignore[union-attr]
-            output = writer.add_topic(topic, POINT_CLOUD, qos[0] if qos else None)
+            outputs = [
+                writer.add_topic(topic, POINT_CLOUD, qos[0] if qos else None) for topic in topics
+            ]
             with Progress("clouds", sum(c.msgcount for c in clouds)) as progress:
                 for message in bag.messages():
                     copy = copies[_key(message.connection)]
                     writer.write_raw(copy, message.received, message.data)
                     if message.connection in clouds:
-                        result = job.segment(message)
-                        if result is not None:
+                        for output, result in zip(outputs, job.segment(message), strict=False):
                             writer.write(output, message.received, result)
                         progress.step()
             job.check()
@@ -121,7 +132,12 @@ def choose_points(bag: Bag, topic: str | None) -> Connection:
 
 def semantic_topic(points_topic: str) -> str:
     """Returns ``semantic_points`` in the namespace of the points' topic."""
-    return f"{points_topic.rpartition('/')[0]}/{SEMANTIC_TOPIC}"
+    return _beside(points_topic, SEMANTIC_TOPIC)
+
+
+def _beside(topic: str, name: str) -> str:
+    """Returns a name in the namespace of a topic."""
+    return f"{topic.rpartition('/')[0]}/{name}"
 
 
 class _Job:
@@ -145,22 +161,29 @@ class _Job:
         self._observer = observer
         self._last_error = ""
 
-    def segment(self, message: Message) -> object | None:
-        """Returns the semantic cloud of a serialized cloud; None, counted, where it failed."""
+    def segment(self, message: Message) -> tuple[object, ...]:
+        """Returns the semantic cloud of a serialized cloud, and how alike it is to the query.
+
+        Nothing, counted, where it failed.
+        """
         try:
             received = self._bag.deserialize(message)
             cloud = point_cloud2.decode(received, self._channels, self._intensity_scale)
             frame = Frame(cloud, self._cameras.views(cloud))
             semantic = self._segmenter(frame)
-            result = point_cloud2.encode_semantic(received, semantic, self._palette)
+            results = [point_cloud2.encode_semantic(received, semantic, self._palette)]
+            if semantic.similarity is not None:
+                levels = heat_levels(semantic.similarity)
+                heat = (semantic.similarity, levels, heat_palette())
+                results.append(point_cloud2.encode_query(received, *heat))
         except (MessageError, EngineError) as error:
             self._fail(str(error))
-            return None
+            return ()
         if self._observer is not None:
             self._observer(self.counts.clouds + self.counts.failed, frame, semantic)
         self.counts.clouds += 1
         self.counts.points += len(cloud)
-        return result
+        return tuple(results)
 
     def check(self) -> None:
         """Raises BagError if there is not one result."""

@@ -13,6 +13,7 @@ from wsss_perception.bundle import choose_bundle
 from wsss_perception.cli import positive_integer
 from wsss_perception.engines import ENGINES, describe, load_engine
 from wsss_perception.engines.options import PRECISIONS
+from wsss_perception.query import find_query
 from wsss_perception.segmenter import Segmenter
 
 
@@ -52,6 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--calibration", type=Path, help="calibration file of the cameras, instead of TF"
     )
+    parser.add_argument(
+        "--query",
+        metavar="PHRASE",
+        help="write how alike each point is to a phrase to query_points, for models that answer "
+        "phrases",
+    )
+    parser.add_argument(
+        "--text-model",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="open_clip model, and its weights, that encodes a phrase which is not the model's own "
+        "(default: the one that the bundle's teacher names)",
+    )
     parser.add_argument("--pictures", type=Path, help="folder to draw pictures of the clouds into")
     parser.add_argument(
         "--every",
@@ -65,10 +80,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Segments the bag and prints what became of its clouds.
 
     Raises:
-        WsssError: of the bundle, the engine, the bag or the calibration file.
+        WsssError: of the bundle, the phrase, the engine, the bag or the calibration file.
     """
     bundle = choose_bundle(arguments.bundle, print)
     how = (arguments.engine, bundle, arguments.device, arguments.precision)
+    query = None
+    if arguments.query is not None:
+        query = find_query(bundle.spec, arguments.query, " ".join(arguments.text_model))
     engine = load_engine(*how, tell=print)
     print(f"engine {describe(engine)}")
     segmenter = Segmenter(bundle.spec, engine, arguments.min_confidence)
@@ -83,6 +101,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.intensity_scale,
         arguments.calibration,
         pictures,
+        query,
     )
     failed = f", {counts.failed} left without labels" if counts.failed else ""
     print(f"{arguments.output}: {counts.clouds} clouds, {counts.points} points{failed}")

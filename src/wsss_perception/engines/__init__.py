@@ -56,7 +56,7 @@ class Engine(Protocol):
     def __call__(
         self, coords: NDArray[np.int32], features: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Computes logits [V, C] of voxels.
+        """Computes logits [V, C] of voxels, or embeddings, see ``ModelSpec.outputs``.
 
         Args:
             coords: int32 [V, 3], unique and in the order that ``voxelize`` gives them.
@@ -142,7 +142,8 @@ def check_results(engine: Engine, bundle: Bundle) -> None:
     expected = _compute_on_cpu(bundle, coords, features)
     if expected is None:
         return
-    share = float((logits.argmax(axis=1) == expected.argmax(axis=1)).mean())
+    labels, right = (bundle.spec.class_logits(each).argmax(axis=1) for each in (logits, expected))
+    share = float((labels == right).mean())
     if share < _LEAST_AGREEMENT:
         raise EngineError(
             f"engine {describe(engine)} gives {share:.1%} of the labels that the CPU gives: take "

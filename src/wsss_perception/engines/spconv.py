@@ -74,7 +74,7 @@ def load(bundle: Bundle, options: Options) -> SpconvEngine:
     if options.threads:
         torch.set_num_threads(options.threads)
     spec = bundle.spec
-    network = MinkUNet(spec.network, len(spec.features), len(spec.ontology))
+    network = MinkUNet(spec.network, len(spec.features), spec.outputs)
     try:
         network.load_state_dict(load_file(bundle.weights))
     except RuntimeError as error:

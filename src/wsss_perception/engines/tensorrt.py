@@ -38,7 +38,7 @@ class TensorRTEngine:
         engine: deserialised for this GPU.
         place: where it runs.
         tables: builds the index tables of a cloud, and refuses one that is too large.
-        classes: of the network.
+        outputs: of the network, for each voxel.
         precision: that it was built for.
         kept: file that holds it; None where it could not be kept.
 
@@ -55,12 +55,12 @@ class TensorRTEngine:
         engine: Any,
         place: Device,
         tables: MakeTables,
-        classes: int,
+        outputs: int,
         precision: str,
         kept: Path | None,
     ) -> None:
         self._buffers: dict[str, DeviceBuffer] = {}
-        self._engine, self._place, self._tables, self._classes = engine, place, tables, classes
+        self._engine, self._place, self._tables, self._outputs = engine, place, tables, outputs
         self.device, self.precision, self.kept = f"cuda:{place.number}", precision, kept
         self.workspace: int | None = getattr(engine, "device_memory_size_v2", None)
         self._context = engine.create_execution_context()
@@ -82,7 +82,7 @@ class TensorRTEngine:
         middle = time.perf_counter()
         for name, values in {FEATURES: features, **tables}.items():
             self._give(name, values)
-        logits = np.empty((len(coords), self._classes), dtype=np.float32)
+        logits = np.empty((len(coords), self._outputs), dtype=np.float32)
         output = self._bind(LOGITS, logits.nbytes)
         if not self._context.execute_async_v3(int(self._place.stream)):
             raise EngineError(f"TensorRT failed on {len(coords)} voxels; its log says why")
@@ -148,7 +148,7 @@ def load(bundle: Bundle, options: Options) -> TensorRTEngine:
         engine,
         place,
         make_tables(place.number, kernel, profile.most),
-        len(bundle.spec.ontology),
+        bundle.spec.outputs,
         precision,
         path if kept else None,
     )

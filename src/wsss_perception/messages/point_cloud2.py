@@ -1,6 +1,6 @@
 """sensor_msgs/PointCloud2 <-> arrays, for messages of rclpy and of rosbags alike."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,10 @@ _SEMANTIC_FIELDS = {
     "seen": (_UINT8, 9),
     "rgb": (_FLOAT32, 4),
 }
-"""Datatype of each field of the result and its offset in a block of _SEMANTIC_SIZE bytes."""
+_QUERY_FIELDS = {"similarity": (_FLOAT32, 0), "rgb": (_FLOAT32, 4)}
+"""Datatype of each field of a result and its offset in the block that is added to a point."""
 
-_SEMANTIC_SIZE = 12
+_Fields = Mapping[str, tuple[int, int]]
 
 
 def decode(
@@ -119,18 +120,53 @@ def encode_semantic(message: Any, semantic: SemanticCloud, palette: NDArray[np.u
     Raises:
         MessageError: the input cannot be decoded, or has another number of points.
     """
+    values: dict[str, NDArray] = {
+        "label": semantic.labels,
+        "confidence": semantic.confidence,
+        "seen": semantic.seen,
+        "rgb": _pack_rgb(palette)[semantic.labels],
+    }
+    return _add_fields(message, _SEMANTIC_FIELDS, 12, values)
+
+
+def encode_query(
+    message: Any,
+    similarity: NDArray[np.float32],
+    levels: NDArray[np.uint8],
+    palette: NDArray[np.uint8],
+) -> Any:
+    """Adds how alike its points are to a phrase to a cloud; otherwise as ``encode_semantic``.
+
+    The new fields are ``similarity`` and ``rgb`` (both FLOAT32).
+
+    Args:
+        message: the input PointCloud2, of rclpy or rosbags; it is not changed.
+        similarity: of its points [N], in their order.
+        levels: of their colours, uint8 [N].
+        palette: RGB colours uint8 [256, 3] by level.
+
+    Raises:
+        MessageError: as of ``encode_semantic``.
+    """
+    values = {"similarity": similarity, "rgb": _pack_rgb(palette)[levels]}
+    return _add_fields(message, _QUERY_FIELDS, 8, values)
+
+
+def _add_fields(message: Any, fields: _Fields, size: int, values: Mapping[str, NDArray]) -> Any:
+    """Adds a block of ``size`` bytes to the points of a cloud, in the place of equal fields."""
     layout = read_layout(message)
-    if len(semantic.labels) != len(layout):
+    count = len(next(iter(values.values())))
+    if count != len(layout):
         raise MessageError(
-            f"{describe(message)}: {len(layout)} points cannot take {len(semantic.labels)} labels; "
+            f"{describe(message)}: {len(layout)} points cannot take {count} labels; "
             "encode the result into the cloud it was computed from"
         )
-    kept = {name: f for name, f in layout.fields.items() if name not in _SEMANTIC_FIELDS}
+    kept = {name: f for name, f in layout.fields.items() if name not in fields}
     start = -(-max((f.end for f in kept.values()), default=0) // 4) * 4
-    step, point_field = start + _SEMANTIC_SIZE, type(message.fields[0])
+    step, point_field = start + size, type(message.fields[0])
     new = [
         point_field(name=name, offset=start + offset, datatype=datatype, count=1)
-        for name, (datatype, offset) in _SEMANTIC_FIELDS.items()
+        for name, (datatype, offset) in fields.items()
     ]
     result, data = make_message(
         type(message),
@@ -149,12 +185,10 @@ def encode_semantic(message: Any, semantic: SemanticCloud, palette: NDArray[np.u
         head = np.dtype((np.void, copied))  # one element: twice as fast as its bytes
         points = np.ndarray((len(layout),), head, data, 0, (step,))
         points.reshape(layout.points.shape[:2])[...] = layout.heads(copied)
-        added = _semantic_dtype(">" if message.is_bigendian else "<")
+        added = _block_dtype(">" if message.is_bigendian else "<", fields, size)
         block = np.ndarray((len(layout),), added, data, start, (step,))
-        block["label"] = semantic.labels
-        block["confidence"] = semantic.confidence
-        block["seen"] = semantic.seen
-        block["rgb"] = _pack_rgb(palette)[semantic.labels]
+        for name, column in values.items():
+            block[name] = column
     return result
 
 
@@ -202,16 +236,15 @@ def _channel_fields(layout: Layout) -> dict[str, Field]:
     return fields
 
 
-def _semantic_dtype(byte_order: str) -> np.dtype:
+def _block_dtype(byte_order: str, fields: _Fields, size: int) -> np.dtype:
     """Structured dtype of the added block; rgb as UINT32, whose bits are what is stored."""
     formats = [
         byte_order + ("u4" if name == "rgb" else TYPE_CODES[datatype])
-        for name, (datatype, _) in _SEMANTIC_FIELDS.items()
+        for name, (datatype, _) in fields.items()
     ]
-    offsets = [offset for _, offset in _SEMANTIC_FIELDS.values()]
-    names = list(_SEMANTIC_FIELDS)
+    offsets = [offset for _, offset in fields.values()]
     return np.dtype(
-        {"names": names, "formats": formats, "offsets": offsets, "itemsize": _SEMANTIC_SIZE}
+        {"names": list(fields), "formats": formats, "offsets": offsets, "itemsize": size}
     )
 
 

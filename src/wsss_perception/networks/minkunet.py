@@ -22,7 +22,7 @@ class MinkUNet(nn.Module):
     Args:
         spec: preset and width.
         inputs: input features per voxel.
-        classes: classes of the linear head.
+        classes: outputs of the linear head: classes, or the values of an embedding.
 
     Attributes:
         feature_size: channels of the last decoder level, the head's input.
@@ -63,7 +63,7 @@ class MinkUNet(nn.Module):
         self._device_type = ""
 
     def forward(self, coords: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Computes logits [V, classes] of voxels.
+        """Computes logits or embeddings [V, classes] of voxels.
 
         Args:
             coords: int32 [V, 4] of (batch, x, y, z); unique.

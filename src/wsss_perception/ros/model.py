@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsss_perception.bundle import ModelSpec, choose_bundle
 from wsss_perception.engines import describe, load_engine
@@ -24,12 +25,14 @@ class Model:
         spec: what the bundle says of it.
         engine: name of the engine, its precision and its device.
         pipeline: segments messages.
+        query: vectors of the phrase that points are compared to; None for none.
     """
 
     folder: Path
     spec: ModelSpec
     engine: str
     pipeline: Pipeline
+    query: NDArray[np.float32] | None = None
 
     def __str__(self) -> str:
         return (

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image, PointCloud2
 
 from wsss_perception.frame import View
+from wsss_perception.heat import heat_levels, heat_palette
 from wsss_perception.legend import draw_legend
 from wsss_perception.messages import image, label_info
+from wsss_perception.messages.point_cloud2 import encode_query
 from wsss_perception.ontology import Ontology, ground_classes
 from wsss_perception.outputs import class_mask, select_points
 from wsss_perception.overlay import overlay_points
@@ -70,6 +73,7 @@ class Outputs:
         self._semantic = node.create_publisher(PointCloud2, "semantic_points", qos)
         self._filtered = node.create_publisher(PointCloud2, "filtered_points", qos)
         self._ground = node.create_publisher(PointCloud2, "ground_points", qos)
+        self._query = node.create_publisher(PointCloud2, "query_points", qos)
         self._overlays = {
             name: node.create_publisher(Image, f"overlay/{name}", qos) for name in cameras
         }
@@ -103,6 +107,21 @@ class Outputs:
     def publish_semantic(self, message: PointCloud2) -> None:
         """Publishes a semantic cloud."""
         self._semantic.publish(message)
+
+    @property
+    def is_query_heard(self) -> bool:
+        """Whether somebody listens to how alike points are to a phrase."""
+        return _is_heard(self._query)
+
+    def publish_query(self, message: PointCloud2, similarity: NDArray[np.float32]) -> None:
+        """Publishes how alike the points of a cloud are to a phrase.
+
+        Args:
+            message: the cloud as it came.
+            similarity: of its points [N].
+        """
+        levels = heat_levels(similarity)
+        self._query.publish(encode_query(message, similarity, levels, heat_palette()))
 
     def publish_parts(self, result: Result, ontology: Ontology) -> None:
         """Publishes the parts of a semantic cloud that somebody listens to.
@@ -154,6 +173,7 @@ class Outputs:
             self._semantic,
             self._filtered,
             self._ground,
+            self._query,
             self._legend,
             *self._overlays.values(),
             *others,

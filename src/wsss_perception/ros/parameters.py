@@ -139,6 +139,19 @@ PARAMETERS = (
         read_only=False,
     ),
     Parameter(
+        "query",
+        "",
+        "phrase that query_points compares every point to, for models that answer phrases; one "
+        "that is not the model's own needs open_clip. Empty: none",
+        read_only=False,
+    ),
+    Parameter(
+        "text_model",
+        "",
+        "open_clip model that encodes phrases, and its weights: 'ViT-B-32 laion2b_s34b_b79k'; the "
+        "one that the bundle's teacher names if empty",
+    ),
+    Parameter(
         "min_rate",
         0.0,
         "diagnostics warn below so many semantic clouds a second; 0: never",

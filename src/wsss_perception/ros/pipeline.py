@@ -69,6 +69,7 @@ class Pipeline:
         intensity_scale: float,
         views: Callable[[], tuple[View, ...]] | None = None,
         motion: Motion | None = None,
+        query: NDArray[np.float32] | None = None,
     ) -> Result:
         """Segments a PointCloud2; the points keep their order and number.
 
@@ -80,6 +81,7 @@ class Pipeline:
                 for them first, and any other when the labels are there, which need none.
             motion: undoes the sensor's motion before the points are labelled; None for none. The
                 message in the result has the points as they came.
+            query: vectors of a phrase to compare every point to, see ``Segmenter``.
 
         Raises:
             MessageError: the message cannot be decoded or lacks a channel the model needs.
@@ -91,7 +93,7 @@ class Pipeline:
         if motion is not None:
             cloud = replace(cloud, xyz=motion(message, cloud))
             seconds["motion"] = time.perf_counter() - start - seconds["decode"]
-        self._segmenter.min_confidence = min_confidence
+        self._segmenter.min_confidence, self._segmenter.query = min_confidence, query
         paints = self._segmenter.spec.takes_images
         frame = Frame(cloud)
         visible: tuple[Visible, ...] = ()

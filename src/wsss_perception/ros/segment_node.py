@@ -21,9 +21,10 @@ from std_srvs.srv import Trigger
 from wsss_perception.bundle import choose_bundle
 from wsss_perception.diagnostics import Snapshot
 from wsss_perception.engines.building import build_engine
-from wsss_perception.errors import ConfigError, OntologyError, RosError, WsssError
+from wsss_perception.errors import ConfigError, RosError, WsssError
 from wsss_perception.memory import keep_freed
 from wsss_perception.ros.cameras import LiveCameras
+from wsss_perception.ros.changes import check_changes, check_query, with_query
 from wsss_perception.ros.diagnostics import Diagnostics, Monitor
 from wsss_perception.ros.model import Model, load_model
 from wsss_perception.ros.outputs import Outputs, Selection
@@ -40,7 +41,6 @@ _THREADS = 4
 """Of callbacks: clouds, images, transforms, and services that load a model or change the state."""
 
 _MODEL = ("model", "engine", "device", "precision")  # parameters that say what to load
-_CLASSES = ("filter_classes", "ground_classes")  # parameters that are names of classes
 
 _NO_MOTION = (
     "the model takes images, and parameter 'fixed_frame' is not set: on a robot that moves, their "
@@ -137,7 +137,7 @@ class SegmentNode(LifecycleNode):
             self.get_namespace(),
         )
         self._monitor = Monitor(self._counters)
-        self._model = self._load()
+        self._model = with_query(self, self._load())
         reliable = read_parameter(self, "reliability") == "reliable"
         self._outputs = Outputs(self, reliable, self._cameras.names)
         group = MutuallyExclusiveCallbackGroup()
@@ -212,6 +212,7 @@ class SegmentNode(LifecycleNode):
         folder, engine, device, precision = (read_parameter(self, name) for name in _MODEL)
         model = load_model(folder, engine, device, precision, self.get_logger().info)
         Selection.of(self).check(model.spec.ontology)
+        check_query(self, model.spec, read_parameter(self, "query"))
         self.get_logger().info(str(model))
         paints = model.spec.takes_images and self._cameras.names
         if paints and not read_parameter(self, "fixed_frame"):
@@ -232,7 +233,7 @@ class SegmentNode(LifecycleNode):
             if self._model is None:
                 response.message = "the node was cleaned up in the meantime"
                 return response
-            self._model = model
+            self._model = with_query(self, model)
             self._outputs.announce(model.spec.ontology)
         response.success, response.message = True, str(model)
         return response
@@ -247,21 +248,22 @@ class SegmentNode(LifecycleNode):
             self.get_logger().warning(text)
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
-        """Refuses names that are no classes of the model."""
+        """Refuses what does not fit the model: names that are no classes, phrases."""
         model = self._model
-        arrays = [p for p in parameters if p.type_ == Parameter.Type.STRING_ARRAY]
-        changed = {p.name: tuple(filter(None, p.value)) for p in arrays if p.name in _CLASSES}
-        if model is not None and changed:
-            try:
-                Selection.of(self, **changed).check(model.spec.ontology)
-            except OntologyError as error:
-                return SetParametersResult(successful=False, reason=str(error))
+        try:
+            if model is not None:
+                check_changes(self, model.spec, parameters)
+        except WsssError as error:
+            return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _announce_change(self, parameters: list[Parameter]) -> None:
-        """Tells of a new ``min_confidence``, which is part of the label info."""
+        """Asks for a new ``query``; tells of a new ``min_confidence``, a part of the label info."""
+        names = {parameter.name for parameter in parameters}
         with self._lock:
-            if self._model is not None and any(p.name == "min_confidence" for p in parameters):
+            if self._model is not None and "query" in names:
+                self._model = with_query(self, self._model)
+            if self._model is not None and "min_confidence" in names:
                 self._outputs.announce(self._model.spec.ontology)
 
 

@@ -185,6 +185,7 @@ class Stream:
             read_parameter(self._node, "intensity_scale"),
             partial(self._look, frame, model) if self._cameras.names else None,
             self._motion,
+            model.query if self._outputs.is_query_heard else None,
         )
         self._outputs.publish_semantic(result.message)
         self._monitor.publish(arrival, result.seconds, self._unused, result.is_unlabelled)
@@ -195,7 +196,7 @@ class Stream:
             )
         for warning in result.warnings:
             self._node.get_logger().warning(warning)
-        seconds = {"outputs": self._publish_others(result, model)}
+        seconds = {"outputs": self._publish_others(message, result, model)}
         self._monitor.add(seconds)
         self._status.add({**result.seconds, **seconds})
 
@@ -237,12 +238,14 @@ class Stream:
         self._unused[view.name] = reason
         return view
 
-    def _publish_others(self, result: Result, model: Model) -> float:
+    def _publish_others(self, message: PointCloud2, result: Result, model: Model) -> float:
         """Publishes what is made of a semantic cloud; returns the seconds of work."""
         begin = time.monotonic()
         waited = 0.0
         try:
             self._outputs.publish_parts(result, model.spec.ontology)
+            if result.semantic.similarity is not None:
+                self._outputs.publish_query(message, result.semantic.similarity)
             overlaid = [v for v in result.frame.views if self._outputs.is_overlaid(v.name)]
             if overlaid:
                 before = time.monotonic()

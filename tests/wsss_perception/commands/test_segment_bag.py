@@ -1,3 +1,4 @@
+import sys
 from argparse import ArgumentParser
 
 import numpy as np
@@ -7,12 +8,16 @@ from rosbags.typesys import Stores, get_typestore
 
 from wsss_perception.bag import BagWriter, open_bag
 from wsss_perception.bundle import ModelSpec, NetworkSpec, write_bundle
+from wsss_perception.bundle_texts import embedding_files
 from wsss_perception.commands import segment_bag
-from wsss_perception.errors import BagError, BundleError
+from wsss_perception.errors import BagError, BundleError, TextsError
 from wsss_perception.features import Feature
 from wsss_perception.frame import PointCloud
 from wsss_perception.messages import point_cloud2
+from wsss_perception.model_spec import EmbeddingSpec
 from wsss_perception.ontology import Ontology
+from wsss_perception.texts import TextEmbeddings
+from wsss_perception.voxels import voxelize
 
 ONTOLOGY = Ontology("t", ("low", "high"), ((255, 0, 0), (0, 0, 255)), ((1,), (2,)))
 STORE = get_typestore(Stores.ROS2_JAZZY)
@@ -149,3 +154,58 @@ def test_engine_and_device_are_those_that_are_asked_for(words, monkeypatch, caps
     with pytest.raises(SystemExit):
         run([*words, "--engine", "abacus"])
     assert "choose from" in capsys.readouterr().err
+
+
+def query_words(tmp_path, monkeypatch, *query):
+    """Words for a model whose embeddings lie along an axis: of low points, high ones, or a cup."""
+    texts = TextEmbeddings(("low", "high", "a cup"), np.eye(3, dtype=np.float32), "t")
+    embedding = EmbeddingSpec(3, 10.0, "t")
+    spec = ModelSpec(ONTOLOGY, NetworkSpec("none"), (Feature("z"),), 0.5, embedding=embedding)
+    files = {"weights.safetensors": b"", **embedding_files(embedding, texts, texts.vectors)}
+    bundle = write_bundle(tmp_path / "answering", spec, files)
+
+    class Engine(Unsure):
+        def __call__(self, coords, features):
+            high = features > 0
+            return np.hstack([~high, high, features]).astype(np.float32)
+
+    monkeypatch.setattr(segment_bag, "load_engine", lambda *given, tell: Engine())
+    names = [str(tmp_path / "in"), str(tmp_path / "out"), "--bundle", str(bundle.folder)]
+    return [*names, *query]
+
+
+def test_a_query_goes_into_the_bag(words, tmp_path, monkeypatch):
+    run(query_words(tmp_path, monkeypatch, "--query", "a cup"))
+    clouds = {}
+    with open_bag(tmp_path / "out") as bag:
+        for name in ("/points", "/query_points", "/semantic_points"):
+            found = bag.messages(bag.on_topic(name))
+            clouds[name] = [point_cloud2.decode(bag.deserialize(message)) for message in found]
+    assert [len(each) for each in clouds.values()] == [5, 5, 5]
+    for cloud, found, semantic in zip(*clouds.values(), strict=True):
+        grid = voxelize(cloud.xyz, 0.5)
+        z = grid.to_points(grid.mean(cloud.xyz[:, 2:]), 0)[:, 0]
+        np.testing.assert_allclose(found.channels["similarity"], z / np.hypot(1, z), atol=1e-5)
+        np.testing.assert_array_equal(semantic.channels["label"], z > 0)
+        assert set(found.channels) == {"intensity", "similarity", "rgb"}
+        assert found.stamp == cloud.stamp
+
+
+def test_a_bag_with_a_query_is_not_given_another(words, tmp_path, monkeypatch):
+    given = query_words(tmp_path, monkeypatch, "--query", "a cup")
+    run(given)
+    again = [str(tmp_path / "out"), str(tmp_path / "third"), *given[2:]]
+    with pytest.raises(BagError, match="has a topic /semantic_points already"):
+        run([*again, "--points-topic", "/points"])
+
+
+def test_a_phrase_that_cannot_be_asked_ends_it_before_anything_is_written(
+    words, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "open_clip", None)
+    with pytest.raises(TextsError, match="its bundle has no 'embedding'"):
+        run([*words, "--query", "car"])
+    given = query_words(tmp_path, monkeypatch, "--query", "a blue cup")
+    with pytest.raises(TextsError, match=r"'a blue cup' is not among .*low, high, a cup"):
+        run(given)
+    assert not (tmp_path / "out").exists()

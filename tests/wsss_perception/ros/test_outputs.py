@@ -12,7 +12,7 @@ from wsss_perception.errors import OntologyError
 from wsss_perception.frame import UNKNOWN, Frame, PointCloud, SemanticCloud, View
 from wsss_perception.geometry import Camera
 from wsss_perception.messages import image
-from wsss_perception.messages.point_cloud2 import encode_cloud
+from wsss_perception.messages.point_cloud2 import decode, encode_cloud
 from wsss_perception.ontology import load_ontology
 from wsss_perception.ros import outputs
 from wsss_perception.ros.outputs import Outputs, Selection
@@ -94,6 +94,22 @@ def test_filtered_points_are_those_of_the_classes_or_the_others(result, keeps, p
 def test_ground_points_are_those_of_the_ontology_or_as_asked(result, classes, points):
     sent = published(FakeNode(ground_classes=classes), result, "ground_points")
     assert [message.width for message in sent["ground_points"]] == [points]
+
+
+def test_a_query_is_the_input_with_similarities_in_colours():
+    node = FakeNode()
+    made = Outputs(node, True, [])
+    assert not made.is_query_heard
+    node.topics["query_points"].listeners = 1
+    assert made.is_query_heard
+    similarity = np.array([0.1, 0.3, 0.2, np.nan], np.float32)
+    made.publish_query(encode_cloud(PointCloud(XYZ), TYPES), similarity)
+    (message,) = node.topics["query_points"].sent
+    found = decode(message).channels
+    np.testing.assert_array_equal(found["similarity"], similarity)
+    assert len(np.unique(np.ascontiguousarray(found["rgb"]).view(np.uint32))) == 4
+    made.close()
+    assert node.topics == {}
 
 
 def test_overlay_is_the_image_with_points(result):

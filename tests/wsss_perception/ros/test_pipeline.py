@@ -130,6 +130,14 @@ def test_pipeline_scales_intensity_for_the_network_only(pipeline, make_message):
     np.testing.assert_array_equal(scaled.channels["intensity"], plain.channels["intensity"])
 
 
+def test_pipeline_compares_points_to_a_query_of_this_cloud_alone(pipeline, make_message):
+    query = np.eye(19, dtype=np.float32)[:1]
+    asked = pipeline(make_message(TYPES), 0.0, 1.0, query=query).semantic
+    assert asked.similarity.shape == asked.labels.shape
+    np.testing.assert_array_equal(asked.similarity > 0.5, asked.labels == 0)
+    assert pipeline(make_message(TYPES), 0.0, 1.0).semantic.similarity is None
+
+
 def test_pipeline_warns_of_intensities_the_model_was_not_trained_on(pipeline, make_message):
     message = make_message(TYPES)
     assert pipeline(message, 0.0, 1.0).warnings == []

@@ -54,6 +54,8 @@ class Desk:
         self.unlabelled: list[bool] = []
         self.gives_labels = True
         self.pixels: list[list[int]] = []  # of each cloud's views, how many numbers
+        self.is_query_heard = False
+        self.queries: list[Any] = []
 
     def is_overlaid(self, _camera: str) -> bool:
         return self.is_heard
@@ -63,6 +65,9 @@ class Desk:
 
     def publish_parts(self, result: Result, ontology: Any) -> None:
         self.events.append("parts")
+
+    def publish_query(self, message: Any, similarity: np.ndarray) -> None:
+        self.events.append(f"query of {stamp_of(message)}")
 
     def publish_overlay(self, view: Any, frame_id: str, result: Result, ontology: Any) -> None:
         self.drawn.append(view.stamp)
@@ -88,10 +93,12 @@ class Desk:
         self.events.append(reason)
 
     def pipeline(
-        self, message: Any, _low: float, _scale: float, views: Any, _motion: Any
+        self, message: Any, _low: float, _scale: float, views: Any, _motion: Any, query: Any
     ) -> Result:
         cloud = PointCloud(np.zeros((0, 3), np.float32), {}, stamp_of(message), "lidar")
-        semantic = SemanticCloud(*(np.zeros(0, np.uint8) for _ in range(3)))
+        self.queries.append(query)
+        similarity = None if query is None else np.zeros(0, np.float32)
+        semantic = SemanticCloud(*(np.zeros(0, np.uint8) for _ in range(3)), similarity)
         frame = Frame(cloud, views())
         self.pixels.append([view.image.size for view in frame.views])
         return Result(message, frame, semantic, {}, [], ((),), not self.gives_labels)
@@ -121,7 +128,7 @@ class Rig:
         write_calibration(path, {"front": CameraCalibration(CAMERA, np.eye(4))})
         self.cameras = LiveCameras(["/front/image"], path, self.desk.warnings.append)
         spec = SimpleNamespace(takes_images=False, ontology=None)
-        self.model = SimpleNamespace(spec=spec, pipeline=self.desk.pipeline)
+        self.model = SimpleNamespace(spec=spec, pipeline=self.desk.pipeline, query=None)
         self.stream: Stream | None = None
 
     def open(self) -> Stream:
@@ -191,6 +198,18 @@ def test_the_next_cloud_does_not_wait_for_the_overlay_of_the_last(make_rig):
     assert time.monotonic() - begin < PATIENCE / 2
     rig.desk.wait_for(lambda: len(rig.desk.drawn) == 2)
     assert rig.desk.drawn == [STAMP - 10 * MS] * 2
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_points_are_compared_to_a_phrase_only_while_somebody_listens(make_rig, is_heard):
+    rig = make_rig()
+    rig.model.query = np.ones((1, 3), np.float32)
+    rig.desk.is_query_heard, rig.desk.is_heard = is_heard, False
+    rig.open()
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: "done" in rig.desk.events)
+    assert rig.desk.queries == [rig.model.query if is_heard else None]
+    assert rig.desk.events == ["cloud", "parts", *[f"query of {STAMP}"] * is_heard, "done"]
 
 
 def test_images_are_kept_only_while_somebody_listens(make_rig):
