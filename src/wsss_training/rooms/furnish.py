@@ -20,8 +20,10 @@ class Rule:
     """How a thing is placed.
 
     Attributes:
-        where: ``wall``, ``corner`` (of walls), ``free``, ``beside`` (a bed or sofa, at a wall),
-            ``hung`` (on a wall), ``flat`` (under furniture).
+        where: ``wall``, ``corner`` (at a wall, mostly at one of its ends), ``free``, ``any``
+            (one or the other of ``wall`` and ``free``), ``beside`` (the latest bed, at its wall),
+            ``before`` (the latest sofa), ``hung`` (on a wall), ``flat`` (on the floor, under
+            furniture).
         front: metres before it that stay free of furniture.
         up: bounds of the height of its middle, of what is hung.
         around: chairs around it: least and most.
@@ -228,9 +230,9 @@ class Furnisher:
             side, place = spots[k]
             seat = BUILDERS[kind](np.random.default_rng(design))
             out = self._generator.uniform(0.04, 0.3) - seat.bounds()[0][0]
-            tall = 0.3 * (high[1] - low[1]) * place
+            aside = 0.3 * (high[1] - low[1]) * place
             if side:
-                a, b = (high[0] + out) if side > 0 else (low[0] - out), tall
+                a, b = (high[0] + out) if side > 0 else (low[0] - out), aside
                 turn = np.pi if side > 0 else 0.0
             else:
                 a, b = 0.0, (high[1] + out) if place > 0 else (low[1] - out)

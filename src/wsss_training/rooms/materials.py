@@ -52,7 +52,7 @@ def finish(generator: Generator, painted: float = 0.35) -> tuple[Color, str]:
 def part(
     label: str, meshes: Mesh | Sequence[Mesh], color: Color, texture: str = "plain", lost: float = 0
 ) -> Part:
-    """Returns a part of NYU40's class ``label``; ``lost`` is the share of depth that is lost."""
+    """Returns a part of NYU40's class ``label``; for ``lost`` see ``depth.measure_depth``."""
     mesh = meshes if isinstance(meshes, Mesh) else merge(meshes)
     return Part(mesh, Surface(label, "background", color, texture, 0.3, lost))
 

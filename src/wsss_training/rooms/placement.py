@@ -16,10 +16,10 @@ _GAP = 0.004  # metres between neighbours
 
 @dataclass(frozen=True)
 class Wall:
-    """A wall of a space, seen from inside.
+    """The inner face of a wall of a space.
 
     Attributes:
-        origin: its right end (x, y).
+        origin: its end (x, y) at the right hand of who stands with the back to it.
         inwards: unit vector into the room [2].
         length: metres.
     """

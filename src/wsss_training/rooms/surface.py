@@ -59,7 +59,14 @@ def fuse(frames: Sequence[Frame], camera: Camera, spacing: float) -> LabelledMes
 def label(
     mesh: LabelledMesh, geometry: Geometry, palette: Palette, T_world_room: Matrix
 ) -> LabelledMesh:
-    """Gives each vertex the class that most of it and its neighbours lie nearest to."""
+    """Gives each vertex the class that most of it and its neighbours lie nearest to.
+
+    Args:
+        mesh: in the world of the recording.
+        geometry: the true surfaces, in the room's axes.
+        palette: their classes, in the order of the geometry's surfaces.
+        T_world_room: [4, 4], from the room's axes to the mesh's.
+    """
     # a little out of the surface, lest what lies hidden under a rug or behind a picture is nearest
     outwards = mesh.vertices + _OUT * _normals(mesh)
     points = transform_points(invert(T_world_room), outwards.astype(np.float64))
@@ -75,10 +82,13 @@ def _normals(mesh: LabelledMesh) -> NDArray[np.float32]:
 
 
 def majority(labels: NDArray[np.int64], faces: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Returns the class that each vertex and the vertices it shares faces with have most often.
+    """Returns the class that most of each vertex and the vertices it shares faces with have.
+
+    A neighbour has a vote for each face it shares with the vertex: two, but one at the mesh's
+    border. The vertex itself has one and a half. Of classes with equal votes the lower id wins.
 
     Args:
-        labels: ids [V], 1 to 40; the own one wins a tie.
+        labels: ids [V], 1 to 40.
         faces: [F, 3].
     """
     count = len(NYU40) + 1

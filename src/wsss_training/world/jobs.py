@@ -37,10 +37,10 @@ def claim_folder(root: Path, note: str, facts: dict[str, Any], what: str) -> Non
                     "another folder, or remove this one"
                 )
             return
-        if root.exists() and any(root.iterdir()):
+        scratch = root / f".{note}.part"  # a killed run may have left one
+        if root.exists() and any(entry != scratch for entry in root.iterdir()):
             raise ConfigError(f"{root}: holds something else than a {what}; choose another folder")
         root.mkdir(parents=True, exist_ok=True)
-        scratch = root / f".{note}.part"
         scratch.write_text(yaml.safe_dump(facts, sort_keys=False), encoding="utf-8")
         scratch.replace(path)
     except (OSError, yaml.YAMLError) as error:

@@ -134,6 +134,7 @@ class Geometry:
         self._surface = np.concatenate(surface)
         self._origins = np.array(origins, dtype=np.float32)
         self._scene = open3d.t.geometry.RaycastingScene(nthreads=threads)
+        self._threads = threads
         self._scene.add_triangles(
             open3d.core.Tensor(np.concatenate(vertices).astype(np.float32)),
             open3d.core.Tensor(np.concatenate(triangles).astype(np.uint32)),
@@ -141,7 +142,7 @@ class Geometry:
 
     def cast(self, rays: NDArray[np.float32]) -> Hits:
         """Casts rays [R, 6]: origins and unit directions in the world."""
-        answer = self._scene.cast_rays(open3d.core.Tensor(rays))
+        answer = self._scene.cast_rays(open3d.core.Tensor(rays), nthreads=self._threads)
         distance = answer["t_hit"].numpy()
         hit = np.flatnonzero(np.isfinite(distance))
         triangle = answer["primitive_ids"].numpy()[hit]
@@ -159,11 +160,16 @@ class Geometry:
 
     def blocked(self, rays: NDArray[np.float32], reach: float = np.inf) -> NDArray[np.bool_]:
         """Tells which rays [R, 6] hit anything nearer than ``reach`` lengths of their direction."""
-        return self._scene.test_occlusions(open3d.core.Tensor(rays), 0.0, reach).numpy()
+        hidden = self._scene.test_occlusions(
+            open3d.core.Tensor(rays), 0.0, reach, nthreads=self._threads
+        )
+        return hidden.numpy()
 
     def nearest(self, points: NDArray[np.float32]) -> NDArray[np.int32]:
         """Finds the surface that is nearest to each of the points [N, 3]."""
-        answer = self._scene.compute_closest_points(open3d.core.Tensor(points))
+        answer = self._scene.compute_closest_points(
+            open3d.core.Tensor(points), nthreads=self._threads
+        )
         return self._surface[answer["primitive_ids"].numpy()]
 
 

@@ -48,7 +48,7 @@ def toilet(generator: Generator) -> Thing:
     if generator.random() < 0.5:  # closed
         meshes.append(transform(prism(1.03 * rim, seat, seat + 0.035, "z"), (middle, 0, 0)))
     else:
-        lid = transform(prism(rim[:, ::-1] * [1, 1], 0, 0.025, "x"), (-0.13, 0, seat + long))
+        lid = transform(prism(rim[:, ::-1], 0, 0.025, "x"), (-0.13, 0, seat + long))
         meshes.append(lid)
         seat_ring = hollow(
             [(rim, seat), (rim, seat + 0.02), (0.7 * rim, seat + 0.02), (0.7 * rim, seat)]
