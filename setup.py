@@ -27,7 +27,7 @@ setup(
     packages=find_packages("src"),
     package_data={
         "wsss_perception": ["ontologies/*.yaml", "mappings/*.yaml", "models/*/*"],
-        "wsss_training": ["data/*.yaml", "rooms/*.yaml", "world/*.yaml"],
+        "wsss_training": ["data/*.yaml", "rooms/*.yaml", "teachers/*.yaml", "world/*.yaml"],
     },
     data_files=[
         (
@@ -56,6 +56,7 @@ setup(
             "lightning>=2.6",
             "matplotlib",
             "omegaconf",
+            "open_clip_torch>=3.0",
             "open3d<0.20",  # 0.20 needs libusb, which bare machines lack
             "scipy",
             "spconv-cu118; platform_system != 'Darwin'",
@@ -69,6 +70,7 @@ setup(
             "mypy",
             "opencv-python-headless",
             "pytest",
+            "pytest-xdist",
             "ruff",
             "setuptools<80",  # colcon calls setup.py install and develop, gone in 80
             "types-PyYAML",

@@ -9,6 +9,23 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
+_TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shares tests among processes (pytest -n 2 --dist loadgroup) by what they have in common.
+
+    Those of the runtime stay in one: nodes must not hear each other, and their times are measured.
+    The others go file by file, with the fixtures that a file's tests share.
+    """
+    if not config.pluginmanager.hasplugin("xdist"):
+        return
+    for item in items:
+        package, *_ = item.path.relative_to(_TESTS).parts
+        group = package if package == "wsss_perception" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """Folder of the real sensor data; tests that use it are marked ``real_data``."""

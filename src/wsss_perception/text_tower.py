@@ -25,7 +25,8 @@ TEMPLATES = (
     "a close view of a {}.",
     "a {} that is far away.",
 )
-"""What a phrase is put into, as 'wsss_training embed-texts' does; its vector is the mean."""
+"""Ways to speak of a thing that a robot's camera shows: whole, cut off, near, far, blurred. A
+phrase's vector is the mean over them; 'wsss_training embed-texts' puts classes into the same."""
 
 _PROBES = 16
 _ALIKE = 0.5

@@ -20,7 +20,13 @@ COMMANDS = (
     ),
     Command("contact-sheet", "draw scenes to tag", "wsss_training.commands.contact_sheet"),
     Command("tag", "tag scenes in the terminal", "wsss_training.commands.tag"),
+    Command("suggest-tags", "suggest tags by embeddings", "wsss_training.commands.suggest_tags"),
     Command("check-tags", "check a file of scene tags", "wsss_training.commands.check_tags"),
+    Command(
+        "embed-images", "embed images for 'method: vlg'", "wsss_training.commands.embed_images"
+    ),
+    Command("embed-texts", "embed class names", "wsss_training.commands.embed_texts"),
+    Command("teacher-maps", "run an ONNX segmenter", "wsss_training.commands.teacher_maps"),
     Command("make-world", "write synthetic driving logs", "wsss_training.commands.make_world"),
     Command("make-rooms", "write synthetic rooms", "wsss_training.commands.make_rooms"),
     Command("weak-labels", "draw a few labelled points", "wsss_training.commands.weak_labels"),

@@ -9,11 +9,13 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from wsss_perception.errors import ConfigError
+from wsss_training.config_methods import wrong_method
 from wsss_training.config_model import AugmentConfig, ModelConfig, wrong_model
-from wsss_training.config_wsegpc import METHODS, WSegPCConfig, wrong_values
+from wsss_training.config_vlg import EmbeddingsConfig, VLGConfig
+from wsss_training.config_wsegpc import WSegPCConfig
 
 PRECISIONS = ("32-true", "16-mixed", "bf16-mixed")
-SUPERVISIONS = ("teacher", "labels", "tags")
+SUPERVISIONS = ("teacher", "labels", "tags", "texts")
 SHARE_TOLERANCE = 1e-6
 """How far the shares' sum may be from 1, since thirds have no exact decimals."""
 
@@ -46,15 +48,19 @@ class SourceConfig:
         options: what else the reader takes, such as ``sequences`` or ``cameras``.
         supervision: ``teacher``: a 2D teacher's projected maps, 3D labels are not opened; or
             ``labels``: the dataset's own 3D labels, images are not opened; or ``tags``: the scene
-            tags alone, for the method ``wsegpc``.
+            tags alone, for the methods ``wsegpc`` and ``vlg``; or ``texts``: not even those, but
+            the names of the classes, for ``vlg``.
         teacher: this source's 2D teacher; that of the whole config if None.
+        embeddings: this source's maps of a vision-language teacher, for ``vlg``; those of
+            ``vlg.embeddings`` if None.
         share: of all draws, the share that is of this source's sweeps, 0..1; if None it shares
             what the others leave, by its number of sweeps.
         tags: file of its scenes' tags, see ``wsss_training.tags``; None leaves them untagged.
         weak_labels: folder of a few labelled points a sweep, see ``data.weak_labels``, that stand
             for the 3D labels; None takes the dataset's own. Needs ``supervision: labels``.
-        pseudo_labels: folder of the labels that WSegPC made from this source's teacher or tags,
-            which then supervise in their place; None where it has not yet. Its last stage sets it.
+        pseudo_labels: folder of the labels that WSegPC or 3DSS-VLG made from this source's
+            teacher, tags or texts, which then supervise in their place; None where it has not
+            yet. Their last stages set it.
     """
 
     dataset: str = MISSING
@@ -63,6 +69,7 @@ class SourceConfig:
     options: dict[str, Any] = field(default_factory=dict)
     supervision: str = "teacher"
     teacher: TeacherConfig | None = None
+    embeddings: EmbeddingsConfig | None = None
     share: float | None = None
     tags: str | None = None
     weak_labels: str | None = None
@@ -112,8 +119,10 @@ class TrainConfig:
         data_root: for use by paths of the file, as ``${data_root}/...``.
         seed: of everything random.
         method: ``projected_prior``: the 3D network learns from the labels of its sources; or
-            ``wsegpc``: it learns from pseudo-labels, which tags, images and priors lead to.
+            ``wsegpc``: it learns from pseudo-labels, which tags, images and priors lead to; or
+            ``vlg``: it learns a vision-language teacher's embeddings.
         wsegpc: that method's settings.
+        vlg: that method's settings.
         ontology: the model's classes: a name or a YAML file.
         cache: folder to keep prepared sweeps in, about 21 bytes a point; if None each is read and
             labelled anew whenever it is drawn.
@@ -132,6 +141,7 @@ class TrainConfig:
     seed: int = 0
     method: str = "projected_prior"
     wsegpc: WSegPCConfig = field(default_factory=WSegPCConfig)
+    vlg: VLGConfig = field(default_factory=VLGConfig)
     ontology: str = MISSING
     cache: str | None = None
     sources: list[SourceConfig] = field(default_factory=list)
@@ -199,39 +209,9 @@ def _check(config: TrainConfig, path: str | Path) -> None:
     messages = [message for message, is_wrong in wrong.items() if is_wrong]
     messages += wrong_model(config.model, config.augment)
     messages += _wrong_sources(config.sources, config.teacher)
-    messages += _wrong_method(config)
+    messages += wrong_method(config)
     if messages:
         raise ConfigError(f"{path}: {'; '.join(messages)}")
-
-
-def _wrong_method(config: TrainConfig) -> list[str]:
-    """Says what is wrong with the method and its settings."""
-    if config.method not in METHODS:
-        return [f"method: '{config.method}'; known are {', '.join(METHODS)}"]
-    named = [(f"sources[{number}]", source) for number, source in enumerate(config.sources)]
-    if config.method != "wsegpc":
-        return [
-            f"{name}: supervision 'tags' needs 'method: wsegpc'"
-            for name, source in named
-            if source.supervision == "tags" and source.pseudo_labels is None
-        ]
-    messages = wrong_values(config.wsegpc)
-    if config.model.cameras != "none":
-        messages.append(
-            "model.cameras: 'method: wsegpc' has images to learn from, and makes bundles of "
-            "'cameras: none' alone; use 'method: projected_prior'"
-        )
-    messages += [
-        f"{name}: has pseudo_labels, which 'method: wsegpc' makes and does not take"
-        for name, source in named
-        if source.pseudo_labels is not None
-    ]
-    if named and all(source.supervision == "labels" for _, source in named):
-        messages.append(
-            "method: wsegpc makes pseudo-labels for sources with a teacher or tags, and all have "
-            "supervision 'labels'; use 'method: projected_prior'"
-        )
-    return messages
 
 
 def _wrong_sources(sources: list[SourceConfig], teacher: TeacherConfig | None) -> list[str]:

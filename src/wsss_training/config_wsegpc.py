@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-METHODS = ("projected_prior", "wsegpc")
 GUIDANCES = ("contrastive", "affinity", "mse", "none")
 CONSISTENCIES = ("region", "point", "none")
 THRESHOLDS = ("adaptive", "fixed")
@@ -54,6 +53,8 @@ class WSegPCConfig:
         image_size: height and width to which images are resized.
         views: most views of a scene in a draw; where there are more, one is drawn from each of
             so many equal parts of the video.
+        image_share: share of the draws that bring views, the others points alone: images cost most
+            of a step on a CPU.
         guidance: how features guide each other (CMG): ``contrastive``, ``affinity``, ``mse`` or
             ``none``.
         guide_images: whether points guide images too, and not only images points.
@@ -61,6 +62,8 @@ class WSegPCConfig:
             ``none``.
         consistent_images: whether images learn from votes too, and not only points.
         regions: kind of regions, see ``wsss_training.regions``.
+        center: in scenes with tags alone, each class's logits are compared less their mean in the
+            scene, see ``losses.tag_mask.center``; in votes and pseudo-labels (ours).
         threshold: of votes: ``adaptive`` to the class, or ``fixed``.
         tau: the threshold.
         momentum: of the averaged teacher.
@@ -86,11 +89,13 @@ class WSegPCConfig:
     image_weights: str | None = None
     image_size: list[int] = field(default_factory=lambda: [240, 320])
     views: int = 6
+    image_share: float = 1.0
     guidance: str = "contrastive"
     guide_images: bool = True
     consistency: str = "region"
     consistent_images: bool = True
     regions: str = "planes"
+    center: bool = False
     threshold: str = "adaptive"
     tau: float = 0.8
     momentum: float = 0.999
@@ -131,6 +136,7 @@ def wrong_values(config: WSegPCConfig) -> list[str]:
         or min(config.image_size) < 1,
         "color_jitter: must lie in 0..1": not 0 <= config.color_jitter <= 1,
         "views: must not be negative": config.views < 0,
+        "image_share: must lie in 0..1": not 0 <= config.image_share <= 1,
         "tau: must lie in 0..1": not 0 <= config.tau <= 1,
         "momentum: must lie in 0..1": not 0 <= config.momentum <= 1,
         "pool: prior and network must not be negative, one must be above 0": min(

@@ -18,6 +18,7 @@ from wsss_perception.tables import LEVELS, halve, sorted_keys
 from wsss_perception.voxels import voxelize
 from wsss_training.calibration import expected_calibration_error, fit_temperature
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig, load_config
+from wsss_training.config_vlg import VLGConfig
 from wsss_training.data.training_set import evenly
 from wsss_training.training import CONFIG_FILE, last_checkpoint
 from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
@@ -46,7 +47,7 @@ def export_bundle(run: Path, folder: Path) -> Bundle:
         raise ConfigError(f"{run}: no checkpoint at {checkpoint}; train first")
     config = load_config(run / CONFIG_FILE)
     spec, workload = model_spec(config), open_workload(config)
-    network = MinkUNet(spec.network, len(spec.features), len(spec.ontology)).eval()
+    network = MinkUNet(spec.network, len(spec.features), spec.outputs).eval()
     saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
     prefix = "network."
     averaged = {
@@ -62,12 +63,12 @@ def export_bundle(run: Path, folder: Path) -> Bundle:
     temperature = fit_temperature(logits, labels)
     scores: dict[str, float] = {}
     for suffix, (logits, labels) in results.items():
-        scores |= _held_back_scores(workload.reference, logits / temperature, labels, suffix)
+        scores |= held_back_scores(workload.reference, logits / temperature, labels, suffix)
     spec = replace(
         spec,
         temperature=round(temperature, 4),
-        input_statistics=_input_statistics(workload, spec),
-        provenance=_provenance(config, int(saved["global_step"])) | scores,
+        input_statistics=input_statistics(workload, spec),
+        provenance=provenance(config, int(saved["global_step"])) | scores,
     )
     weights = save({key: value.contiguous() for key, value in averaged.items()})
     return write_bundle(folder, spec, {WEIGHTS_FILE: weights})
@@ -87,9 +88,10 @@ def _held_back_logits(
     return torch.cat(logits), torch.cat(labels)
 
 
-def _provenance(config: TrainConfig, steps: int) -> dict[str, Any]:
+def provenance(config: TrainConfig, steps: int) -> dict[str, Any]:
+    """Tells how a model was made: method, data and settings."""
     made = any(source.pseudo_labels is not None for source in config.sources)
-    provenance: dict[str, Any] = {
+    told: dict[str, Any] = {
         "method": "wsegpc" if made else config.method,
         "steps": steps,
         "seed": config.seed,
@@ -97,13 +99,22 @@ def _provenance(config: TrainConfig, steps: int) -> dict[str, Any]:
         "augmentation": vars(config.augment),
         "optimization": vars(config.optimization),
     }
+    if config.method == "vlg":
+        told["vlg"] = _vlg(config.vlg)
     if made:
-        provenance["wsegpc"] = asdict(config.wsegpc)
+        told["wsegpc"] = asdict(config.wsegpc)
     if config.model.start_from is not None:
-        provenance["start_from"] = str(config.model.start_from)
+        told["start_from"] = str(config.model.start_from)
     if config.teacher is not None:
-        provenance["teacher"] = _teacher(config.teacher)
-    return provenance
+        told["teacher"] = _teacher(config.teacher)
+    return told
+
+
+def _vlg(settings: VLGConfig) -> dict[str, Any]:
+    described = {**asdict(settings), "texts": Path(settings.texts or "").name}
+    if settings.embeddings is not None:
+        described["embeddings"] = Path(settings.embeddings.root).name
+    return described
 
 
 def _source(source: SourceConfig) -> dict[str, Any]:
@@ -122,6 +133,8 @@ def _source(source: SourceConfig) -> dict[str, Any]:
         described["learned_from"] = "pseudo-labels"
     if source.teacher is not None:
         described["teacher"] = _teacher(source.teacher)
+    if source.embeddings is not None:
+        described["embeddings"] = Path(source.embeddings.root).name
     return described | source.options
 
 
@@ -129,9 +142,10 @@ def _teacher(teacher: TeacherConfig) -> dict[str, str]:
     return {"folder": Path(teacher.root).name, "mapping": teacher.mapping}
 
 
-def _held_back_scores(
+def held_back_scores(
     reference: str, logits: torch.Tensor, labels: torch.Tensor, suffix: str
 ) -> dict[str, float]:
+    """Compares calibrated logits [N, C] with the labels [N] of held-back sweeps."""
     confidence, predicted = logits.softmax(dim=1).max(dim=1)
     correct = predicted == labels
     agreement = float(correct.double().mean()) if len(labels) else 0.0
@@ -142,7 +156,7 @@ def _held_back_scores(
     }
 
 
-def _input_statistics(workload: Workload, spec: ModelSpec) -> dict[str, dict[str, float]]:
+def input_statistics(workload: Workload, spec: ModelSpec) -> dict[str, dict[str, float]]:
     """Percentiles over training sweeps, as many of each group, of the input and of its size.
 
     Returns:

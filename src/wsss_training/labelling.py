@@ -49,7 +49,8 @@ def open_labeller(
         {key.removeprefix(prefix): v for key, v in saved.items() if key.startswith(prefix)}
     )
     pool = _pool_of(config) if pool is None else pool
-    return PseudoLabeller(network.cuda() if torch.cuda.is_available() else network, spec, pool)
+    network = network.cuda() if torch.cuda.is_available() else network
+    return PseudoLabeller(network, spec, pool, config.wsegpc.center)
 
 
 def label_sources(
@@ -118,8 +119,10 @@ def describe(config: TrainConfig, checkpoint: Path) -> dict[str, Any]:
     if not _is_shipped(ontology):
         info["definition"] = ontology.to_dict()
     regions = f"{config.wsegpc.regions} {REGION_VERSION}"
-    pool = asdict(_pool_of(config))
-    return {**info, "checkpoint": digest([checkpoint]), "pool": pool, "regions": regions}
+    info |= {"checkpoint": digest([checkpoint]), "pool": asdict(_pool_of(config))}
+    if config.wsegpc.center:
+        info["center"] = True
+    return info | {"regions": regions}
 
 
 def open_unlabelled(config: TrainConfig, source: SourceConfig) -> SupervisedSource:

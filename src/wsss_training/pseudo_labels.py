@@ -1,7 +1,7 @@
-"""Writes the pseudo-labels of a trained WSegPC teacher, any number of processes together."""
+"""Writes pseudo-labels, such as a trained WSegPC teacher's, any number of processes together."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -27,7 +27,7 @@ from wsss_training.data.weak_labels import (
     write_chosen,
 )
 from wsss_training.losses.consistency import region_means
-from wsss_training.losses.tag_mask import tag_probabilities
+from wsss_training.losses.tag_mask import center, tag_probabilities
 
 _SILENCE = 0.05
 """A prior whose probabilities sum to less says nothing of a point: it takes it for a class that the
@@ -47,10 +47,14 @@ class PseudoLabeller:
         network: the averaged 3D branch, in eval mode.
         spec: its voxels, features and classes.
         pool: how much each opinion counts.
+        centers: the network's logits in samples with tags and no prior, see ``center``.
     """
 
-    def __init__(self, network: MinkUNet, spec: ModelSpec, pool: PoolConfig) -> None:
+    def __init__(
+        self, network: MinkUNet, spec: ModelSpec, pool: PoolConfig, centers: bool = False
+    ) -> None:
         self._network, self._spec, self._pool = network, spec, pool
+        self._centers = centers
         self._device = next(network.parameters()).device
 
     @property
@@ -88,6 +92,8 @@ class PseudoLabeller:
         coords = np.pad(grid.coords, ((0, 0), (1, 0)))
         logits = self._network(self._tensor(coords), self._tensor(features))
         logits = logits[self._tensor(grid.point_voxel[inside].astype(np.int64))]
+        if self._centers and prior is None and sample.tags is not None:
+            logits = center(logits, torch.zeros_like(logits[:, 0], dtype=torch.int64), 1)
         pooled = pool_opinions(
             self._of_sample(logits, sample),
             None
@@ -167,16 +173,45 @@ def write_pseudo_labels(
     Raises:
         DatasetError: the folder has labels of something else, or a sample cannot be read.
     """
+
+    def label(index: int, sample: Sample) -> NDArray[np.uint8]:
+        prior = scenes.prior_of(index, sample, labeller.classes) if labeller.needs_prior else None
+        return labeller(sample, scenes.region_of(sample), prior)
+
+    return write_labels(folder, scenes.sample, indices, label, labeller.classes, info)
+
+
+def write_labels(
+    folder: Path,
+    read: Callable[[int], Sample],
+    indices: Iterable[int],
+    label: Callable[[int, Sample], NDArray[np.uint8]],
+    classes: int,
+    info: dict[str, Any],
+) -> NDArray[np.int64]:
+    """Writes the labels that a function gives samples; see ``write_pseudo_labels``.
+
+    Args:
+        folder: of the labels; made if absent.
+        read: reads a sample.
+        indices: of those to label.
+        label: labels the points of a sample, uint8 [N], UNKNOWN for none.
+        classes: how many there are, C.
+        info: what the labels are of, to tell them from others; has ``ontology``.
+    """
     claim_folder(folder, info)
-    counts = np.zeros(labeller.classes + 1, dtype=np.int64)
+    counts = np.zeros(classes + 1, dtype=np.int64)
     for index in indices:
-        sample = scenes.sample(index)
+        sample = read(index)
         path = folder / f"{sample.sample_id}.npz"
-        chosen = _finished(path, sample, labeller.classes)
+        chosen = _finished(path, sample, classes)
         if chosen is None:
-            chosen = _label(index, sample, scenes, labeller)
+            labels = label(index, sample)
+            known = np.flatnonzero(labels != UNKNOWN)
+            numbers = known.astype(np.uint32)
+            chosen = ChosenPoints(sample.sample_id, numbers, labels[known], len(labels))
             _write(path, chosen)
-        counts[:-1] += np.bincount(chosen.labels, minlength=labeller.classes)
+        counts[:-1] += np.bincount(chosen.labels, minlength=classes)
         counts[-1] += chosen.points - len(chosen.labels)
     return counts
 
@@ -196,8 +231,9 @@ def claim_folder(folder: Path, info: dict[str, Any]) -> None:
         scratch.replace(path)
     if path.read_text(encoding="utf-8") != text:
         raise DatasetError(
-            f"{folder}: has labels of another network, or of other logs, of another pool or other "
-            "regions; remove it to write it anew, or choose another folder"
+            f"{folder}: has labels of another network, or of other logs, of other tags, texts or "
+            "embeddings, of another pool or other regions; remove it to write it anew, or choose "
+            "another folder"
         )
 
 
@@ -207,15 +243,6 @@ def digest(files: Sequence[Path]) -> str:
     for path in files:
         result.update(path.read_bytes())
     return result.hexdigest()
-
-
-def _label(
-    index: int, sample: Sample, scenes: SupervisedScenes, labeller: PseudoLabeller
-) -> ChosenPoints:
-    prior = scenes.prior_of(index, sample, labeller.classes) if labeller.needs_prior else None
-    labels = labeller(sample, scenes.region_of(sample), prior)
-    known = np.flatnonzero(labels != UNKNOWN)
-    return ChosenPoints(sample.sample_id, known.astype(np.uint32), labels[known], len(labels))
 
 
 def _write(path: Path, chosen: ChosenPoints) -> None:

@@ -104,6 +104,7 @@ def open_scenes(config: TrainConfig, sources: Sequence[SupervisedSource]) -> Sup
             ArrayCache(folder, f"regions {settings.regions} {REGION_VERSION}"),
             (settings.image_size[0], settings.image_size[1]) if has_images else None,
             settings.views,
+            settings.image_share,
             config.augment.sector_margin,
             structure_labels(load_ontology(config.ontology)) if settings.remove else None,
         ),

@@ -50,10 +50,15 @@ from wsss_training.workload import Workload, held_back_loader, model_spec, open_
 CONFIG_FILE = "config.yaml"
 
 
-def build_network(config: TrainConfig) -> MinkUNet:
-    """Builds the network, with random weights or those of ``model.start_from``."""
+def build_network(config: TrainConfig, outputs: int | None = None) -> MinkUNet:
+    """Builds the network, with random weights or those of ``model.start_from``.
+
+    Args:
+        config: describes it.
+        outputs: of its head, which is then fresh in any case; by default its classes.
+    """
     spec = model_spec(config)
-    network = MinkUNet(spec.network, len(spec.features), len(spec.ontology))
+    network = MinkUNet(spec.network, len(spec.features), outputs or len(spec.ontology))
     if config.model.start_from is None:
         return network
     bundle = read_bundle(config.model.start_from)
@@ -64,7 +69,8 @@ def build_network(config: TrainConfig) -> MinkUNet:
             f"{[f.name for f in start.features]}; the config must have the same"
         )
     state = load_file(bundle.weights)
-    if start.ontology.classes != spec.ontology.classes:  # other classes: a fresh head
+    other = start.ontology.classes != spec.ontology.classes or start.embedding is not None
+    if other or outputs is not None:  # a fresh head
         state.update({k: v for k, v in network.state_dict().items() if k.startswith("head.")})
     network.load_state_dict(state)
     return network
@@ -262,9 +268,9 @@ def check_launch() -> None:
     gpus = torch.cuda.device_count()
     if gpus > 1 and torchrun_devices() is None:
         raise ConfigError(
-            f"this machine has {gpus} GPUs, and 'method: wsegpc' shares its work among them by "
-            "torchrun alone: put 'torchrun --standalone --nproc-per-node gpu' in the place of "
-            "'python' before '-m wsss_training train', or choose one with CUDA_VISIBLE_DEVICES=0"
+            f"this machine has {gpus} GPUs, and a method of several stages shares its work among "
+            "them by torchrun alone: put 'torchrun --standalone --nproc-per-node gpu' in the place "
+            "of 'python' before '-m wsss_training train', or choose one with CUDA_VISIBLE_DEVICES=0"
         )
 
 

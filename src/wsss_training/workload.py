@@ -40,7 +40,12 @@ REFERENCES = ("teacher", "pseudo-labels", "labels")
 """What the labels of held-back sweeps can be, see ``Workload.reference``."""
 _COLOR_SCALE = 2.0
 """Of the painted colours, which keep their 0: unseen points add nothing to the first layer."""
-_KINDS = {"teacher": " with a teacher", "tags": " with tags alone", "labels": ""}
+_KINDS = {
+    "teacher": " with a teacher",
+    "tags": " with tags alone",
+    "texts": " without tags",
+    "labels": "",
+}
 """Supervisions in the order in which held-back sweeps are looked for, and how to call them."""
 _ALONE = Place(0, 1)
 _log = logging.getLogger(__name__)
@@ -74,7 +79,7 @@ def open_workload(config: TrainConfig) -> Workload:
     Sweeps are held back from the sources with a teacher, since the confidence must fit the robot's
     own logs and not, say, a synthetic world that has labels; from those with tags alone where none
     has a teacher; from all where all have labels. Pseudo-labels change none of that, so that all
-    stages of WSegPC hold back the same. Sweeps of weak labels without a labelled point are in
+    stages of a method hold back the same. Sweeps of weak labels without a labelled point are in
     neither part, but for WSegPC, which learns from their tags and images.
 
     Raises:
@@ -157,7 +162,7 @@ def open_source(
     if by_labels:
         _check_labels(source, dataset.ontology, ontology)
         supervision = LabelSupervision()
-    elif source.supervision == "tags":
+    elif source.supervision in ("tags", "texts"):
         supervision = NoSupervision()
     else:
         supervision = open_teacher(source.teacher or teacher, ontology)

@@ -158,6 +158,31 @@ def test_a_sure_prior_outvotes_the_network_where_it_counts():
     assert labels(PoolConfig(prior=0.1), prior)[:5] == [ROAD] * 3 + [BUILDING] * 2
 
 
+class Walls(nn.Module):
+    """Sure of a building, as one is in each scene; of a road too in low points, but less so."""
+
+    def __init__(self):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(CLASSES))
+
+    def forward(self, coords, features):
+        logits = self.bias.repeat(len(features), 1)
+        logits[:, BUILDING] += 9.0
+        logits[:, ROAD] += torch.where(features[:, 0] < 0, 4.0, 0.0)
+        return logits
+
+
+def test_centered_labels_are_where_a_class_stands_out():
+    def label(tags, prior=None):
+        labeller = PseudoLabeller(Walls(), SPEC, PoolConfig(prior=0.01 if prior else 0), True)
+        known = None if prior is None else np.full((len(XYZ), CLASSES), 1 / CLASSES, np.float32)
+        return labeller(sample(tags), NO_REGION, known).tolist()
+
+    assert label([ROAD, BUILDING]) == [ROAD] * 3 + [BUILDING] * 2 + [UNKNOWN]
+    assert label(None) == [BUILDING] * 5 + [UNKNOWN]  # without tags
+    assert label([ROAD, BUILDING], prior=True) == [BUILDING] * 5 + [UNKNOWN]
+
+
 class Scenes:
     """Two scenes with a prior; the test counts how often they are labelled."""
 

@@ -23,7 +23,7 @@ from wsss_training.__main__ import COMMANDS
 from wsss_training.config import SourceConfig, load_config
 from wsss_training.data import open_dataset
 from wsss_training.evaluate import evaluate
-from wsss_training.export import _provenance, export_bundle
+from wsss_training.export import export_bundle, provenance
 from wsss_training.metrics import semantic_kitti_scores
 from wsss_training.training import build_network, train
 from wsss_training.workload import open_workload
@@ -195,7 +195,7 @@ def test_start_from_takes_a_bundles_weights_and_a_fresh_head_for_other_classes(
     body = [name for name in weights if not name.startswith("head.")]
     assert all(torch.equal(other[name], weights[name]) for name in body)
 
-    assert _provenance(config, 10)["start_from"] == str(bundle.folder)
+    assert provenance(config, 10)["start_from"] == str(bundle.folder)
 
     config.model.width = 1.0
     with pytest.raises(ConfigError, match="start_from"):

@@ -16,8 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Exports."""
-    from wsss_training.export import export_bundle
-    from wsss_training.stages import exported_run
+    from wsss_training.runs import export_run
 
-    bundle = export_bundle(exported_run(arguments.run), arguments.bundle)
+    bundle = export_run(arguments.run, arguments.bundle)
     print(f"model bundle: {bundle.folder}")

@@ -19,6 +19,7 @@ from wsss_training.commands.dataset_arguments import add_dataset_arguments, open
 from wsss_training.tags import SceneTags, read_tags, write_tags
 from wsss_training.tags.scenes import samples_by_scene
 from wsss_training.tags.sheet_note import describe_sheet, has_other_classes, sheet_path
+from wsss_training.tags.suggestions import Suggestions, read_suggestions
 from wsss_training.tags.tags_file import check_new_file, read_tags_file, refer_to_ontology
 from wsss_training.tags.terminal import TaggingSession
 
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ontology", help="classes of a new file (default: those of the dataset's labels)"
     )
     parser.add_argument("--sheets", type=Path, help="folder that contact-sheet drew to")
+    parser.add_argument(
+        "--suggestions", type=Path, help="tags to confirm or change, such as suggest-tags wrote"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -47,6 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         tags, reference = _begin(arguments.tags, arguments.ontology, dataset.ontology)
 
+    suggestions = None
+    if arguments.suggestions is not None:
+        suggestions = _read_suggestions(arguments.suggestions, tags.ontology)
     if arguments.sheets is not None:
         untagged = [scene for scene in scenes if scene not in tags.classes]
         _check_sheets(arguments.sheets, untagged, tags.ontology)
@@ -59,12 +66,22 @@ def run(arguments: argparse.Namespace) -> None:
     def save(new: SceneTags) -> None:
         write_tags(arguments.tags, new, reference)
 
-    session = TaggingSession(tags, scenes, save, describe=describe)
+    session = TaggingSession(tags, scenes, save, describe=describe, suggestions=suggestions)
     try:
         session.run()
     finally:
         left = sum(scene not in session.tags.classes for scene in scenes)
         print(f"\n{arguments.tags}: tags of {session.answers} scenes written, {left} untagged")
+
+
+def _read_suggestions(path: Path, ontology: Ontology) -> Suggestions:
+    suggestions = read_suggestions(path)
+    if suggestions.tags.ontology.classes != ontology.classes:
+        raise TagsError(
+            f"{path}: suggests classes of '{suggestions.tags.ontology.name}', the tags are of "
+            f"'{ontology.name}'"
+        )
+    return suggestions
 
 
 def _check_sheets(folder: Path, scenes: list[str], ontology: Ontology) -> None:

@@ -22,16 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Trains and, in the first of several processes, exports."""
     from wsss_training.config import load_config
-    from wsss_training.export import export_bundle
-    from wsss_training.stages import exported_run, train_wsegpc
-    from wsss_training.training import train
+    from wsss_training.runs import export_run, train_run
     from wsss_training.workload import REFERENCES
 
     config = load_config(arguments.config, arguments.overrides)
     output = Path(config.output)
-    if not (train_wsegpc(config) if config.method == "wsegpc" else train(config)):
+    if not train_run(config):
         return
-    bundle = export_bundle(exported_run(output), output / "bundle")
+    bundle = export_run(output, output / "bundle")
     print(f"model bundle: {bundle.folder}")
     for reference in REFERENCES:
         agreement = bundle.spec.provenance.get(f"held_back_agreement_with_{reference}")

@@ -38,11 +38,15 @@ class Mesh:
 
     def normals(self) -> NDArray[np.float32]:
         """Unit normals [N, 3], of the faces around a vertex by area; 0 without such faces."""
-        corners = self.xyz().astype(np.float64)[self.faces]
-        # twice the triangle's area long
-        normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        count, index = len(self.vertices["x"]), self.faces.ravel()
-        sums = [np.bincount(index, column.repeat(3), count) for column in normals.T]
+        corners = np.ascontiguousarray(self.faces.T)
+        first, second, third = corners
+        axes = [self.vertices[axis].astype(np.float32).astype(np.float64) for axis in "xyz"]
+        ux, uy, uz = (values[second] - values[first] for values in axes)
+        vx, vy, vz = (values[third] - values[first] for values in axes)
+        # twice the triangle's area long; np.cross takes three times as long
+        normals = (uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx)
+        count = len(axes[0])
+        sums = [sum(np.bincount(corner, n, count) for corner in corners) for n in normals]
         return unit_vectors(np.stack(sums, axis=1))
 
 

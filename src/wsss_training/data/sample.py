@@ -47,7 +47,7 @@ class DepthSource:
         Raises:
             DatasetError: the image cannot be read, or has another size or kind than it should.
         """
-        counts = _read_pixels(self.path)
+        counts = read_pixels(self.path)
         if counts.shape != (self.camera.height, self.camera.width) or counts.dtype.kind not in "iu":
             raise DatasetError(
                 f"{self.path}: is {counts.dtype} {list(counts.shape)}; a depth image of integers, "
@@ -117,7 +117,7 @@ class ImageSource:
         Raises:
             DatasetError: the image cannot be read, or has another size than its intrinsics.
         """
-        pixels = _read_pixels(self.path, "RGB")
+        pixels = read_pixels(self.path, "RGB")
         if pixels.shape[:2] != (self.camera.height, self.camera.width):
             raise DatasetError(
                 f"{self.path}: has {pixels.shape[1]}x{pixels.shape[0]} pixels, its intrinsics are "
@@ -185,7 +185,12 @@ def read_image_size(path: Path) -> tuple[int, int]:
         raise DatasetError(f"{path}: image cannot be read: {error}; copy it again") from error
 
 
-def _read_pixels(path: Path, mode: str | None = None) -> NDArray:
+def read_pixels(path: Path, mode: str | None = None) -> NDArray:
+    """Reads an image's pixels, in a mode of Pillow's or, by default, the image's own.
+
+    Raises:
+        DatasetError: the image cannot be read.
+    """
     try:
         with Image.open(path) as image:
             return np.asarray(image if mode is None else image.convert(mode))

@@ -66,27 +66,17 @@ class Calibration:
         first, _ = posed[0]
         color = camera_of_size(self.color, read_image_size(first.color), first.color)
         depth = camera_of_size(self.depth, read_image_size(first.depth), first.depth)
-        for frame, T_world_sensor in posed:
-            yield self._image(frame, T_world_sensor, color, depth)
-
-    def _image(
-        self, frame: VideoFrame, T_world_sensor: Matrix, color: Camera, depth_camera: Camera
-    ) -> ImageSource:
         T_color_depth = invert(self.T_sensor_color) @ self.T_sensor_depth
-        same_place = np.allclose(T_color_depth, np.eye(4), atol=1e-6)
-        depth = DepthSource(
-            frame.depth,
-            depth_camera,
-            T_camera_depth=None if same_place else T_color_depth,
-        )
-        return ImageSource(
-            CAMERA,
-            frame.color,
-            color,
-            invert(T_world_sensor @ self.T_sensor_color),
-            round(frame.number * 1e9 / FRAMES_PER_SECOND),
-            depth,
-        )
+        moved = None if np.allclose(T_color_depth, np.eye(4), atol=1e-6) else T_color_depth
+        for frame, T_world_sensor in posed:
+            yield ImageSource(
+                CAMERA,
+                frame.color,
+                color,
+                invert(T_world_sensor @ self.T_sensor_color),
+                round(frame.number * 1e9 / FRAMES_PER_SECOND),
+                DepthSource(frame.depth, depth, T_camera_depth=moved),
+            )
 
 
 def find_scenes(root: Path) -> dict[str, Path]:

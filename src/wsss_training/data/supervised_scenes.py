@@ -35,6 +35,7 @@ class SceneSettings:
         region_cache: keeps the partitions.
         image_size: height and width of the images; None for no images.
         views: most views of a draw.
+        image_share: share of the draws that bring views, 0..1.
         sector_margin: see ``SupervisedSweeps.sector``; None for whole scenes.
         structures: labels of floor, ceiling and wall to drop at random with the points' tags, each
             or None; None to drop nothing. Views still show them and keep theirs.
@@ -44,6 +45,7 @@ class SceneSettings:
     region_cache: ArrayCache
     image_size: tuple[int, int] | None
     views: int
+    image_share: float
     sector_margin: float | None
     structures: tuple[int | None, int | None, int | None] | None
 
@@ -124,6 +126,8 @@ class SupervisedScenes:
     ) -> SceneViews:
         settings = self._settings
         images = () if settings.image_size is None else sample.images
+        if settings.image_share < 1 and rng.random() >= settings.image_share:
+            images = ()
         size = settings.image_size or (1, 1)
         chosen = [images[k] for k in draw_views(len(images), settings.views, rng)]
         prior = None

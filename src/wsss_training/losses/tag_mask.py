@@ -3,6 +3,7 @@
 import torch
 
 from wsss_perception.frame import UNKNOWN
+from wsss_training.losses.groups import group_means
 
 _ABSENT = -1e6
 """Added to the logits of classes that a scene's tags rule out."""
@@ -31,6 +32,24 @@ def tag_probabilities(
 ) -> torch.Tensor:
     """Class probabilities float32 [N, C] among a scene's tags; see ``mask_by_tags``."""
     return mask_by_tags(logits, tags, scene, tagged).softmax(dim=1)
+
+
+def center(logits: torch.Tensor, scene: torch.Tensor, scenes: int) -> torch.Tensor:
+    """Takes each class's mean in a scene from its logits there: ``z'_nc = z_nc - mean_n z_nc``.
+
+    The tag loss settles that mean, by how sure the network is that the class occurs in the scene:
+    a wall's is high everywhere. Where its logits are above their mean is what tells the points of a
+    wall from others. (Not the paper's, which takes the highest logit.)
+
+    Args:
+        logits: [N, C], of points or pixels.
+        scene: int64 [N], the scene of each row.
+        scenes: number of scenes S.
+
+    Returns:
+        float32 [N, C].
+    """
+    return logits.float() - group_means(logits, scene, scenes)[scene]
 
 
 def are_possible(

@@ -33,7 +33,7 @@ from wsss_training.losses.pairs import draw_pairs, limit_pairs
 from wsss_training.losses.ramp import ramp
 from wsss_training.losses.sampling import sample_bilinear
 from wsss_training.losses.tag_loss import scene_means, tag_loss
-from wsss_training.losses.tag_mask import are_possible, tag_probabilities
+from wsss_training.losses.tag_mask import are_possible, center, tag_probabilities
 from wsss_training.methods.agreement import WatchesAgreement
 from wsss_training.methods.ema_teacher import EmaTeacher
 from wsss_training.methods.prediction import Prediction, predict
@@ -168,7 +168,10 @@ class WSegPC(WatchesAgreement):
     def _tag_losses(
         self, student: Prediction, batch: SceneBatch
     ) -> Iterator[tuple[str, float, torch.Tensor]]:
-        """Tag loss of what the student saw: mixed scenes have the tags of both."""
+        """Tag loss of what the student saw: mixed scenes have the tags of both.
+
+        Scenes without views say nothing of images.
+        """
         draws = int(batch.draw.max()) + 1
 
         def any_of_draw(flags: torch.Tensor) -> torch.Tensor:
@@ -178,15 +181,17 @@ class WSegPC(WatchesAgreement):
         if not tagged.any():
             return
         weight = self._config.tag_weight
-        learned = (~any_of_draw(~batch.tags_alone[:, None]) | self.varying_tags)[tagged]
+        learned = ~any_of_draw(~batch.tags_alone[:, None]) | self.varying_tags
         draw = batch.draw[batch.points.scene[student.rows]]
         means, tags = scene_means(student.logits, draw, draws), any_of_draw(batch.tags)
-        yield "tags_points", weight, tag_loss(means[tagged], tags[tagged], learned)
-        if student.images is not None and len(batch.views.images):
+        yield "tags_points", weight, tag_loss(means[tagged], tags[tagged], learned[tagged])
+        shown = torch.bincount(batch.views.scene, minlength=len(batch.tags))[:, None] > 0
+        seen = tagged & any_of_draw(shown)[:, 0]
+        if student.images is not None and seen.any():
             draw = batch.draw[_scene_of_cells(batch.views)]
             means = scene_means(student.images.logits, draw, draws)
-            tags = any_of_draw(batch.view_tags)
-            yield "tags_images", weight, tag_loss(means[tagged], tags[tagged], learned)
+            tags = any_of_draw(batch.view_tags & shown)
+            yield "tags_images", weight, tag_loss(means[seen], tags[seen], learned[seen])
 
     def _guidance_losses(
         self,
@@ -227,7 +232,8 @@ class WSegPC(WatchesAgreement):
             network = cast(CrossModalNetwork, self.teacher.network)
             teacher = predict(network, batch.teacher, None if images is None else views)
         scene, region = points.scene[teacher.rows], points.region[teacher.rows]
-        probabilities = tag_probabilities(teacher.logits, batch.tags, scene, batch.tagged)
+        logits = self._scores(teacher.logits, scene, batch)
+        probabilities = tag_probabilities(logits, batch.tags, scene, batch.tagged)
         labels, keep = self._vote(probabilities, region, "points")
         place = torch.full_like(points.scene, -1)
         place[teacher.rows] = torch.arange(len(teacher.rows), device=place.device)
@@ -236,12 +242,19 @@ class WSegPC(WatchesAgreement):
         loss = consistency_loss(student.logits[both], labels[mine[both]], keep[mine[both]])
         yield "consistency_points", config.consistency_weight, loss
         if images is not None and teacher.images is not None:
-            probabilities = tag_probabilities(
-                teacher.images.logits, batch.view_tags, _scene_of_cells(views), batch.tagged
-            )
+            scene = _scene_of_cells(views)
+            logits = self._scores(teacher.images.logits, scene, batch)
+            probabilities = tag_probabilities(logits, batch.view_tags, scene, batch.tagged)
             labels, keep = self._vote(probabilities, views.region.flatten(), "images")
             loss = consistency_loss(images.logits, labels, keep)
             yield "consistency_images", config.consistency_weight, loss
+
+    def _scores(self, logits: torch.Tensor, scene: torch.Tensor, batch: SceneBatch) -> torch.Tensor:
+        """The teacher's logits, centered in scenes with tags alone if so configured."""
+        if not self._config.center:
+            return logits
+        alone = batch.tags_alone[scene][:, None]
+        return torch.where(alone, center(logits, scene, len(batch.tags)), logits.float())
 
     def _vote(
         self, probabilities: torch.Tensor, region: torch.Tensor, branch: str

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 
 from wsss_perception.ontology import Ontology
 from wsss_training.tags.scene_tags import SceneTags, fold_name, nearest_name
+from wsss_training.tags.suggestions import Suggestions
 
 HELP = """\
 numbers and names of the classes that occur, in any order, with blanks between;
               a name may be cut short where its beginning is of one class only
   none        looked at, and none of the classes occurs
+  yes         what is suggested, and the classes that stand behind, such as: yes 5 pole
   same        the tags of the nearest tagged scene before this one
   skip        leave this scene as it is
   back        correct the scene before this one
@@ -16,7 +18,7 @@ numbers and names of the classes that occur, in any order, with blanks between;
   ?           this help"""
 
 _COLUMN_WIDTH = 76
-_COMMANDS = ("none", "same", "skip", "back", "quit", "help", "?")
+_COMMANDS = ("none", "yes", "same", "skip", "back", "quit", "help", "?")
 
 
 class AnswerError(ValueError):
@@ -80,6 +82,7 @@ class TaggingSession:
         ask: shows a prompt and returns what is typed; raises EOFError at the end.
         say: shows a line.
         describe: what to look at for a scene, such as the path of its picture.
+        suggestions: tags that a person may take; None for none.
 
     Attributes:
         tags: with the answers.
@@ -93,11 +96,13 @@ class TaggingSession:
         ask: Callable[[str], str] = input,
         say: Callable[[str], None] = print,
         describe: Callable[[str], str] = str,
+        suggestions: Suggestions | None = None,
     ) -> None:
         self.tags = tags
         self._scenes = list(scenes)
         self._todo = [scene for scene in scenes if scene not in tags.classes]
         self._save, self._ask, self._say, self._describe = save, ask, say, describe
+        self._suggestions = suggestions
         self._answered: set[str] = set()
 
     @property
@@ -153,11 +158,20 @@ class TaggingSession:
             return frozenset()
         if answer == "same":
             return self._same(scene)
+        first, _, rest = answer.replace(",", " ").partition(" ")
+        suggested = self._suggested(scene) if first == "yes" else frozenset()
+        if suggested is None:
+            self._say("nothing is suggested for this scene")
+            return None
         try:
-            return parse_classes(answer, self.tags.ontology)
+            return suggested | parse_classes(rest if first == "yes" else answer, self.tags.ontology)
         except AnswerError as error:
             self._say(str(error))
             return None
+
+    def _suggested(self, scene: str) -> frozenset[str] | None:
+        """Returns the tags that are suggested for a scene; None without any suggestion."""
+        return None if self._suggestions is None else self._suggestions.tags.classes.get(scene)
 
     def _same(self, scene: str) -> frozenset[str] | None:
         """Returns the tags of the nearest tagged scene before this one in the dataset."""
@@ -184,6 +198,8 @@ class TaggingSession:
             self._say(line)
         if scene in self.tags.classes:
             self._say(f"now: {self._names(scene)}")
+        if self._suggestions is not None and self._suggested(scene) is not None:
+            self._say(f"{self._suggestions.line(scene)}; 'yes' takes what is suggested")
 
     def _names(self, scene: str) -> str:
         names = [n for n in self.tags.ontology.classes if n in self.tags.classes[scene]]

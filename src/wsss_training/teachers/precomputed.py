@@ -22,6 +22,10 @@ from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import Ontology
 from wsss_training.files import write_whole
+from wsss_training.teachers.image_paths import path_below
+
+LABELS, CONFIDENCE, PROBABILITIES = SUFFIXES = (".label.png", ".conf.png", ".prob.npz")
+"""What an image's suffix is replaced by in the names of its maps."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class PrecomputedTeacher:
         Raises:
             DatasetError: one is missing, or the image lies elsewhere.
         """
-        return self._path(image, ".label.png"), self._path(image, ".conf.png")
+        return self._path(image, LABELS), self._path(image, CONFIDENCE)
 
     def probability_file(self, image: Path) -> Path:
         """The file of an image's class probabilities.
@@ -104,7 +108,7 @@ class PrecomputedTeacher:
         Raises:
             DatasetError: as for ``files``.
         """
-        return self._path(image, ".prob.npz")
+        return self._path(image, PROBABILITIES)
 
     def probabilities(self, image: Path) -> NDArray[np.float32]:
         """Reads class probabilities float32 [classes, H/8, W/8] of one image.
@@ -121,13 +125,7 @@ class PrecomputedTeacher:
         return probabilities[: len(self.ontology)].astype(np.float32) / 255.0
 
     def _path(self, image: Path, suffix: str) -> Path:
-        try:
-            # not resolve(): folders of images are often links to another disk
-            relative = Path(os.path.abspath(image)).relative_to(os.path.abspath(self._images_root))
-        except ValueError:
-            raise DatasetError(
-                f"{image}: not below the teacher's images_root {self._images_root}"
-            ) from None
+        relative = path_below(image, self._images_root)
         path = self._root / relative.with_suffix(suffix)
         if not path.exists():
             raise DatasetError(f"{path}: the teacher has no map for {image}; run it on that image")
@@ -151,9 +149,9 @@ def write_teacher_maps(maps: CompleteMaps, root: str | Path, relative_image_path
     archive = io.BytesIO()
     np.savez_compressed(archive, prob=_to_bytes(maps.probabilities))
     files = {
-        ".label.png": _encode_png(maps.labels),
-        ".conf.png": _encode_png(_to_bytes(maps.confidence)),
-        ".prob.npz": archive.getvalue(),
+        LABELS: _encode_png(maps.labels),
+        CONFIDENCE: _encode_png(_to_bytes(maps.confidence)),
+        PROBABILITIES: archive.getvalue(),
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

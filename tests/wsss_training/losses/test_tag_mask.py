@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsss_training.losses.tag_mask import mask_by_tags, tag_probabilities
+from wsss_training.losses.tag_mask import center, mask_by_tags, tag_probabilities
 
 
 def literal_probabilities(logits, tags, scene, tagged):
@@ -67,3 +67,20 @@ def test_tag_probabilities_are_float32_under_autocast():
     expected = tag_probabilities(logits, *arguments)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(tag_probabilities(logits, *arguments), expected)
+
+
+def test_center_takes_each_classs_mean_in_its_scene_from_the_logits():
+    rng = np.random.default_rng(0)
+    logits, scene = rng.normal(3, 2, (40, 4)).astype(np.float32), rng.integers(0, 3, 40)
+    expected = logits.copy()
+    for s in range(3):
+        expected[scene == s] -= logits[scene == s].mean(axis=0)
+    found = center(torch.from_numpy(logits), torch.from_numpy(scene), 3)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_center_finds_the_wall_where_its_logits_are_above_their_own_mean():
+    wall_everywhere = torch.tensor([[9.0, 0.0], [8.0, 2.0]])
+    assert wall_everywhere.argmax(dim=1).tolist() == [0, 0]
+    centered = center(wall_everywhere, torch.zeros(2, dtype=torch.int64), 1)
+    assert centered.argmax(dim=1).tolist() == [0, 1]

@@ -1,5 +1,7 @@
 """What each loss of WSegPC learns from, and how its weight grows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -173,6 +175,17 @@ def test_images_keep_the_tags_of_what_was_removed_from_the_points(taught):
     assert (points, images) == ([[False, True, False]], [[True, True, False]])
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_scenes_without_views_say_nothing_of_images(taught, mixed):
+    blind = made_scene(tags=(False, False, True), alone=True, at=0.5)
+    none = np.zeros(0, dtype=np.int64)
+    blind = replace(blind, views=blind.views.select_points(none, POINTS).select_views(none))
+    losses_of(made_module(), batch_of(made_scene(alone=True), blind, mixed=mixed))
+    (points, _), (images, _) = taught
+    alone, both = [[True, True, False]], [[True, True, True]]
+    assert (points, images) == (both if mixed else [*alone, [False, False, True]], alone)
+
+
 def test_votes_of_images_are_among_the_images_tags(monkeypatch):
     module, votes = made_module(consistent=True), {}
 
@@ -185,6 +198,26 @@ def test_votes_of_images_are_among_the_images_tags(monkeypatch):
     losses_of(module, batch_of(scene))
     assert votes["points"].tolist() == [False, True, False]
     assert votes["images"].tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_votes_are_centered_in_scenes_of_tags_alone(monkeypatch, alone):
+    module, votes = made_module(consistent=True, center=True), {}
+
+    def spy(probabilities, region, branch):
+        votes[branch] = probabilities
+        return probabilities.argmax(dim=1), torch.ones(len(probabilities), dtype=torch.bool)
+
+    monkeypatch.setattr(module, "_vote", spy)
+    network = module.teacher.network
+    network.points.head.bias.data[FLOOR] = network.images.head.bias.data[FLOOR] = 50.0
+    losses_of(module, batch_of(made_scene(alone=alone)))
+    floors = {
+        branch: float((votes[branch].argmax(dim=1) == FLOOR).float().mean()) for branch in votes
+    }
+    assert set(floors) == {"points", "images"}
+    for share in floors.values():
+        assert share == 1.0 if not alone else 0.1 < share < 0.9
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from wsss_perception.ontology import Ontology, load_ontology
 from wsss_training.tags import SceneTags
+from wsss_training.tags.suggestions import Suggestions
 from wsss_training.tags.terminal import (
     AnswerError,
     TaggingSession,
@@ -232,3 +233,27 @@ def test_any_course_of_answers_ends_with_what_was_saved(lines):
         assert classes == {}
     assert set(classes) <= {"a", "b", "c"}
     assert terminal.session.answers == len(classes)
+
+
+def test_suggestions_are_shown_and_taken_by_yes(things):
+    suggested = SceneTags(things, {"a": frozenset({"wall"}), "c": frozenset({"floor"})})
+    terminal = Terminal(SceneTags(things, {}), ("a", "b", "c"), "yes", "yes", "none", "yes, table")
+    terminal.session = TaggingSession(
+        SceneTags(things, {}),
+        ("a", "b", "c"),
+        terminal.saved.append,
+        terminal.ask,
+        terminal.said.append,
+        suggestions=Suggestions(suggested, {"a": {"wall": 0.9, "table": 0.4}}),
+    )
+    assert terminal.run() == {"a": ["wall"], "b": [], "c": ["floor", "table"]}
+    assert "suggested: wall 0.90; doubtful: table 0.40; 'yes' takes what is suggested" in (
+        terminal.said
+    )
+    assert "nothing is suggested for this scene" in terminal.said
+
+
+def test_yes_is_no_answer_where_nothing_is_suggested(tag):
+    terminal = tag("yes", "wall", scenes=("a",))
+    assert terminal.run() == {"a": ["wall"]}
+    assert "nothing is suggested for this scene" in terminal.said

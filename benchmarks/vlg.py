@@ -1,0 +1,280 @@
+"""Measures 3DSS-VLG on a synthetic world with its imitated vision-language teacher.
+
+Writes scenes to train on (`development`) and to score on (`validation`), what the imitated teacher
+says of their images, and tags; trains with and without tags, several seeds each; and scores, step
+by step, on the training scenes the pseudo-labels, and on the others what needs images there
+(fused embeddings, and adapted ones) and what does not (the 3D network), on points that images
+show and on those that none shows, beside the labels of the nearest point that one shows.
+
+  python benchmarks/vlg.py out/vlg_rooms --world rooms --jobs 2
+  python benchmarks/vlg.py out/vlg_world --world driving --jobs 2
+
+What is done already is kept, so that an interrupted run goes on. With the configs' steps a training
+takes about 10 minutes on a core that does nothing else.
+"""
+
+import argparse
+import json
+import shutil
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from runs import command
+from scipy.spatial import cKDTree
+
+from wsss_perception.bundle import read_bundle
+from wsss_perception.engines import load_engine
+from wsss_perception.frame import UNKNOWN, Frame
+from wsss_perception.ontology import load_ontology
+from wsss_perception.segmenter import Segmenter
+from wsss_perception.texts import write_texts
+from wsss_training import report
+from wsss_training.config import TrainConfig, load_config
+from wsss_training.config_vlg import EmbeddingsConfig
+from wsss_training.data import Sample, open_dataset
+from wsss_training.data.weak_labels import read_chosen
+from wsss_training.fusing import VisionLanguage, open_vision_language
+from wsss_training.labelling_vlg import label_embeddings
+from wsss_training.metrics import ConfusionMatrix, scores_for
+from wsss_training.stages import PSEUDO_LABELS
+from wsss_training.stages_vlg import build_text_logits, read_adapter
+from wsss_training.teachers.fused_embeddings import fuse_embeddings
+from wsss_training.teachers.imitated_clip import imitated_texts, load_imitation
+from wsss_training.teachers.imitated_views import (
+    driving_views,
+    labelled_views,
+    write_imitated_maps,
+)
+from wsss_training.training import CONFIG_FILE
+
+TRAINED, SCORED = "development", "validation"
+VARIANTS = ("tags", "texts")
+ROWS = {
+    "pseudo": "pseudo-labels, training scenes",
+    "fused": "fused embeddings, seen points",
+    "adapted": "adapted embeddings (ESS), seen points",
+    "network_seen": "3D network (ESG), seen points",
+    "network_unseen": "3D network (ESG), unseen points",
+    "nearest_unseen": "nearest adapted embedding, unseen points",
+    "network": "3D network (ESG), all points",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A synthetic world: its commands, its dataset, and how many scenes are written.
+
+    Attributes:
+        command: that writes scenes, with its options.
+        dataset: reader of the scenes.
+        config: of the training.
+        ontology: of the labels.
+        background: what cells show that show no class.
+        scenes: of each family.
+    """
+
+    command: tuple[str, ...]
+    dataset: str
+    config: str
+    ontology: str
+    background: str
+    scenes: dict[str, int]
+
+
+WORLDS = {
+    "rooms": World(
+        ("make-rooms", "--size", "160", "120"),
+        "scannet",
+        "config/train/vlg_rooms.yaml",
+        "scannet",
+        "clutter",
+        {TRAINED: 40, SCORED: 20},
+    ),
+    "driving": World(
+        ("make-world", "--sweeps", "3", "--interval", "1.5"),
+        "semantic_kitti",
+        "config/train/vlg_world.yaml",
+        "semantic_kitti",
+        "sky",
+        {TRAINED: 40, SCORED: 20},
+    ),
+}
+
+
+def main() -> None:
+    """Runs what is missing and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--world", choices=WORLDS, required=True)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--scenes", type=int, help="of each family (40 and 20)")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, a core each")
+    parser.add_argument("overrides", nargs="*", metavar="key=value")
+    arguments = parser.parse_intermixed_args()
+    world, output = WORLDS[arguments.world], arguments.output
+    for family, scenes in world.scenes.items():
+        prepare(world, output / family, family, arguments.scenes or scenes, arguments.jobs)
+    tasks = [(name, seed) for seed in range(arguments.seeds) for name in VARIANTS]
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        list(pool.map(lambda t: train_and_score(world, output, t[0], t[1], arguments), tasks))
+    table = make_table(output, arguments.seeds)
+    (output / "results.md").write_text(table)
+    print(table)
+
+
+def prepare(world: World, root: Path, family: str, scenes: int, jobs: int) -> None:
+    """Writes scenes, their tags, and the imitated teacher's maps and texts."""
+    name, *options = world.command
+    words = [root, "--family", family, "--scenes", scenes, *options, "--jobs", jobs]
+    command(name, *words, log=root.with_suffix(".log"))
+    if not tags_of(root).exists():
+        words = [tags_of(root), "--dataset", world.dataset, "--root", root]
+        command("derive-tags", *words, log=root.with_suffix(".tags.log"))
+    ontology, settings = load_ontology(world.ontology), load_imitation()
+    names = (*ontology.classes, world.background)
+    if not (root / "embeddings").exists():
+        dataset = open_dataset(world.dataset, root)
+        views = (
+            driving_views(dataset, root / "teacher", root, world.ontology)
+            if world.dataset == "semantic_kitti"
+            else labelled_views(dataset, len(ontology), settings.patch)
+        )
+        part = root / ".embeddings.part"
+        shutil.rmtree(part, ignore_errors=True)  # of a killed run
+        write_imitated_maps(part, root, views, names, settings)
+        part.rename(root / "embeddings")
+    write_texts(
+        root / "texts.safetensors", imitated_texts(ontology.classes, [world.background], settings)
+    )
+
+
+def tags_of(root: Path) -> Path:
+    """Where the tags of a family go."""
+    return root.with_suffix(".tags.yaml")
+
+
+def run_folder(output: Path, name: str, seed: int) -> Path:
+    """Where a run goes."""
+    return output / f"{name}_seed{seed}"
+
+
+def train_and_score(
+    world: World, output: Path, name: str, seed: int, arguments: argparse.Namespace
+) -> None:
+    """Trains one variant and scores its steps."""
+    run, root = run_folder(output, name, seed), (output / TRAINED).absolute()
+    tags = tags_of(root) if name == "tags" else "null"
+    embeddings = f"{{root: {root / 'embeddings'}, images_root: {root}}}"
+    words = [f"output={run}", f"seed={seed}", f"data_root={root}", f"sources.0.root={root}"]
+    words += [f"sources.0.supervision={name}", f"sources.0.tags={tags}"]
+    words += [f"vlg.texts={root / 'texts.safetensors'}", f"vlg.embeddings={embeddings}"]
+    if not (run / "bundle").exists():
+        log = run.with_suffix(".log")
+        command("train", world.config, *words, *arguments.overrides, log=log)
+    scores = run / "scores.json"
+    if not scores.exists():
+        result = score_pseudo_labels(world, run, root) | score_steps(world, run, output / SCORED)
+        report.write_json(scores, result)
+
+
+def score_pseudo_labels(world: World, run: Path, root: Path) -> dict[str, Any]:
+    """Scores the pseudo-labels on the points that have one."""
+    ontology = load_ontology(world.ontology)
+    dataset = open_dataset(world.dataset, root, images=False)
+    matrix = ConfusionMatrix(len(ontology))
+    for sample in (dataset[index] for index in range(len(dataset))):
+        path = run / PSEUDO_LABELS / "0" / f"{sample.sample_id}.npz"
+        chosen = read_chosen(path, sample.sample_id, len(ontology))
+        matrix.update(sample.labels[chosen.indices], chosen.labels)  # type: ignore[index]
+    return {"pseudo": report.to_dict(ontology, scores_for(ontology.name)(matrix))}
+
+
+def score_steps(world: World, run: Path, root: Path) -> dict[str, Any]:
+    """Scores, on scenes that were not trained on, what each step says without tags."""
+    config = replace(load_config(run / CONFIG_FILE), output=str(run))
+    config.vlg.embeddings = EmbeddingsConfig(str(root / "embeddings"), str(root))
+    language, ontology = open_vision_language(config), load_ontology(world.ontology)
+    labeller = StepLabeller(config, language, run)
+    dataset = open_dataset(world.dataset, root)
+    matrices: dict[str, ConfusionMatrix] = defaultdict(lambda: ConfusionMatrix(len(ontology)))
+    for sample in (dataset[index] for index in range(len(dataset))):
+        for name, (points, labels) in labeller(sample).items():
+            matrices[name].update(sample.labels[points], labels)  # type: ignore[index]
+    scores = scores_for(ontology.name)
+    return {name: report.to_dict(ontology, scores(m)) for name, m in matrices.items()}
+
+
+class StepLabeller:
+    """Labels a sample by each step of a run, without tags.
+
+    Args:
+        config: of the run.
+        language: the teacher, with maps of the sample's images.
+        run: its folder.
+    """
+
+    def __init__(self, config: TrainConfig, language: VisionLanguage, run: Path) -> None:
+        self._language = language
+        self._texts = build_text_logits(config, language)
+        self._adapter = read_adapter(config, language.size)
+        bundle = read_bundle(run / "bundle")
+        self._segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, "cpu"))
+
+    def __call__(self, sample: Sample) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Returns points and their labels by the names of ROWS."""
+        fused = fuse_embeddings(sample, self._language.maps[0])
+        seen = np.any(fused != 0, axis=1)
+        with torch.inference_mode():
+            adapted = self._adapter(torch.from_numpy(fused[seen])).numpy()
+        labels = {"fused": fused[seen], "adapted": adapted}
+        named = {
+            name: (np.flatnonzero(seen), self._label(embeddings))
+            for name, embeddings in labels.items()
+        }
+        network = self._segmenter(Frame(sample.cloud, ())).labels
+        inside = network != UNKNOWN  # the others are out of range
+        for name, points in (
+            ("network", np.ones(len(seen), bool)),
+            ("network_seen", seen),
+            ("network_unseen", ~seen & inside),
+        ):
+            named[name] = np.flatnonzero(points), network[points]
+        if seen.any():
+            tree, unseen = cKDTree(sample.cloud.xyz[seen]), np.flatnonzero(~seen & inside)
+            nearest = tree.query(sample.cloud.xyz[unseen])[1]
+            named["nearest_unseen"] = unseen, named["adapted"][1][nearest]
+        return named
+
+    def _label(self, embeddings: np.ndarray) -> np.ndarray:
+        return label_embeddings(embeddings, self._texts, None, None, 0.0)
+
+
+def make_table(output: Path, seeds: int) -> str:
+    """Writes mean IoU over classes with enough points, and accuracy: mean and spread of seeds."""
+    titles = [f"{kind}, {name}" for name in VARIANTS for kind in ("mIoU", "accuracy")]
+    lines = ["| | points | " + " | ".join(titles) + " |", "|---|" + "---|" * (1 + len(titles))]
+    results = {
+        name: [
+            json.loads((run_folder(output, name, seed) / "scores.json").read_text())
+            for seed in range(seeds)
+        ]
+        for name in VARIANTS
+    }
+    for row, title in ROWS.items():
+        cells = [f"{sum(results[VARIANTS[0]][0][row]['points'].values()):,d}"]
+        for name in VARIANTS:
+            for key in ("miou_present", "accuracy"):
+                values = [result[row][key] for result in results[name]]
+                half = 50 * (max(values) - min(values))
+                cells.append(f"{100 * np.mean(values):.1f} ± {half:.1f}")
+        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""3DSS-VLG's two trainings: of the adapter (ESS), and of the 3D network that it guides (ESG).
+
+See "3D Weakly Supervised Semantic Segmentation with 2D Vision-Language Guidance". The adapter
+specialises a frozen vision-language model's embeddings to the classes; a 3D network then learns
+to give the same embeddings, which it is asked about with any text, without an image.
+"""
+
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+
+from wsss_perception.networks.minkunet import MinkUNet
+from wsss_training.config import OptimizationConfig
+from wsss_training.config_vlg import AdapterConfig
+from wsss_training.data.embedded_draws import EmbeddedBatch
+from wsss_training.data.placeholder import is_placeholder
+from wsss_training.losses.cross_entropy import weighted_cross_entropy
+from wsss_training.losses.embedding import cosine_loss
+from wsss_training.methods.agreement import CountsAgreement, WatchesAgreement
+from wsss_training.methods.batch_norm import still_statistics
+from wsss_training.methods.schedule import one_cycle
+from wsss_training.networks.adapter import EmbeddingAdapter
+from wsss_training.networks.text_logits import TextClassifier, TextLogits
+
+Rows = tuple[torch.Tensor, torch.Tensor]
+"""Embeddings [N, D] and labels int64 [N] of points."""
+
+
+class Specialisation(CountsAgreement):
+    """ESS: ``L = CE(s cos(f', t), pseudo-label)``, mean over points.
+
+    Args:
+        adapter: maps fused embeddings f to f'.
+        texts: of the classes.
+        config: Adam's learning rate and weight decay.
+    """
+
+    def __init__(self, adapter: EmbeddingAdapter, texts: TextLogits, config: AdapterConfig) -> None:
+        super().__init__()
+        self.adapter, self.texts = adapter, texts
+        self._config = config
+
+    def training_step(self, batch: Rows, _: int) -> torch.Tensor:
+        """The loss; 0 for a batch without points."""
+        embeddings, labels = batch
+        logits = self.texts(self.adapter(embeddings))
+        loss = weighted_cross_entropy(logits, labels, torch.ones_like(logits[:, 0]))
+        self.log("train/cross_entropy", loss, prog_bar=True, batch_size=max(len(labels), 1))
+        return loss
+
+    def validation_step(self, batch: Rows, _: int) -> None:
+        """Counts held-back points on which the adapter and the pseudo-labels agree."""
+        embeddings, labels = batch
+        self.count_agreement(self.texts(self.adapter(embeddings)), labels)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam with a constant learning rate, as the paper."""
+        settings = self._config
+        return torch.optim.Adam(
+            self.adapter.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+        )
+
+
+class VLG(WatchesAgreement):
+    """ESG: ``L = mean(1 - cos(f3, f'))`` over points that cameras see.
+
+    Args:
+        network: the 3D network, with as many outputs as embeddings have numbers.
+        adapter: gives f' of the fused embeddings; it learns nothing here.
+        texts: of the classes, to watch agreement with the pseudo-labels.
+        optimization: schedule.
+    """
+
+    def __init__(
+        self,
+        network: MinkUNet,
+        adapter: EmbeddingAdapter,
+        texts: TextLogits,
+        optimization: OptimizationConfig,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.adapter = adapter.requires_grad_(False)
+        self.texts = texts
+        self._optimization = optimization
+
+    def watched_network(self) -> TextClassifier:
+        """The network with its class logits."""
+        return TextClassifier(self.network, self.texts)
+
+    def training_step(self, batch: EmbeddedBatch, _: int) -> torch.Tensor:
+        """The loss; 0 for a batch without points."""
+        with still_statistics(self.network, is_placeholder(batch.coords)):
+            given = self.network(batch.coords, batch.features)
+        given = given.index_select(0, batch.voxels)
+        with torch.no_grad():
+            target = self.adapter(batch.embeddings)
+        loss = cosine_loss(given, target)
+        size = int(batch.coords[:, 0].max()) + 1
+        self.log("train/cosine", loss, prog_bar=True, batch_size=size)
+        return loss
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """AdamW with a one-cycle schedule over all steps."""
+        settings = self._optimization
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        schedule = one_cycle(optimizer, settings.learning_rate, settings.steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

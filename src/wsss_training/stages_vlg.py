@@ -1,0 +1,188 @@
+"""Runs 3DSS-VLG: fused embeddings, pseudo-labels, an adapter (ESS), a 3D network (ESG)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch.utils.data import DataLoader
+
+from wsss_perception.errors import ConfigError
+from wsss_perception.ontology import load_ontology
+from wsss_training.config import TrainConfig
+from wsss_training.data.draw_order import DrawOrder
+from wsss_training.data.embedded_draws import (
+    EmbeddedCollator,
+    EmbeddedDraws,
+    EmbeddedPoints,
+    EmbeddedSweeps,
+)
+from wsss_training.data.fused_store import FusedStore
+from wsss_training.data.labelled_rows import LabelledRows, Rows, collate_rows
+from wsss_training.data.training_set import ResumingSampler
+from wsss_training.fusing import VisionLanguage, fuse_sources, open_vision_language
+from wsss_training.labelling_vlg import EmbeddingLabeller, label_fused
+from wsss_training.methods.vlg import VLG, Specialisation
+from wsss_training.networks.adapter import EmbeddingAdapter
+from wsss_training.networks.text_logits import TextLogits
+from wsss_training.processes import Place, place
+from wsss_training.stages import PSEUDO_LABELS, is_finished
+from wsss_training.training import (
+    Schedule,
+    build_augmentation,
+    build_network,
+    check_launch,
+    claim,
+    fit,
+    last_checkpoint,
+)
+from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
+
+FUSED, ADAPTER, NETWORK = "fused", "adapter", "network"
+
+
+def train_vlg(config: TrainConfig) -> bool:
+    """Trains all stages, or goes on where a killed run was, between stages or within one.
+
+    ``output`` gets ``fused``, ``pseudo_labels``, ``adapter`` and ``network``.
+
+    Args:
+        config: with ``method: vlg``.
+
+    Returns:
+        Whether this is the first of the processes that trained together.
+
+    Raises:
+        WsssError: the data or the configuration is at fault.
+    """
+    check_launch()
+    output = Path(config.output)
+    claim(output, config)
+    workload, language = open_workload(config), open_vision_language(config)
+    texts = build_text_logits(config, language)
+    sources = workload.sweeps.sources
+    stores = fuse_sources(sources, language, output / FUSED)
+    cache = output / "regions" if config.cache is None else Path(config.cache)
+    labellers = [EmbeddingLabeller(store, texts, config.vlg, cache) for store in stores]
+    ontology = load_ontology(config.ontology)
+    label_fused(sources, labellers, ontology, config, output / PSEUDO_LABELS)
+    if not is_finished(output / ADAPTER, config.vlg.adapter.steps):
+        train_adapter(config, workload, EmbeddedSweeps(sources, stores), texts)
+    train_network(config, stores, texts, language.size)
+    return place().is_first
+
+
+def build_text_logits(config: TrainConfig, language: VisionLanguage) -> TextLogits:
+    """Builds the comparison with the texts of the configuration's classes."""
+    classes = load_ontology(config.ontology).classes
+    return TextLogits(language.texts, classes, language.logit_scale)
+
+
+def read_adapter(config: TrainConfig, size: int) -> EmbeddingAdapter:
+    """Reads the adapter that ``train_adapter`` has learned.
+
+    Raises:
+        ConfigError: its training is not finished.
+    """
+    settings, folder = config.vlg.adapter, Path(config.output) / ADAPTER
+    if not is_finished(folder, settings.steps):
+        raise ConfigError(f"{folder}: has no adapter of {settings.steps} steps; train first")
+    adapter = EmbeddingAdapter(size, settings.alpha, settings.reduction)
+    saved = torch.load(last_checkpoint(folder), map_location="cpu", weights_only=True)
+    prefix, state = "adapter.", saved["state_dict"]
+    adapter.load_state_dict(
+        {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
+    )
+    return adapter
+
+
+def train_adapter(
+    config: TrainConfig, workload: Workload, sweeps: EmbeddedSweeps, texts: TextLogits
+) -> None:
+    """Trains the adapter on pseudo-labelled points of the sweeps that are not held back (ESS)."""
+    lightning.seed_everything(config.seed, verbose=False)
+    settings, steps = config.optimization, config.vlg.adapter.steps
+    learned = config.vlg.adapter
+    adapter = EmbeddingAdapter(texts.vectors.shape[1], learned.alpha, learned.reduction)
+    module = Specialisation(adapter, texts, learned)
+    schedule = Schedule(Path(config.output) / ADAPTER, steps, settings.batch_size)
+    folders = [
+        Path(config.output) / PSEUDO_LABELS / str(number) for number in range(len(sweeps.sources))
+    ]
+    classes = len(load_ontology(config.ontology))
+
+    def rows(order: Sequence[int | None] | DrawOrder) -> LabelledRows:
+        return LabelledRows(sweeps, folders, classes, order, config.vlg.adapter.points, config.seed)
+
+    def loader(trainer: lightning.Trainer) -> DataLoader[Rows]:
+        draws = steps * settings.batch_size * trainer.world_size
+        return DataLoader(
+            rows(DrawOrder(workload.groups, config.seed, draws)),
+            batch_size=settings.batch_size,
+            sampler=ResumingSampler(draws, schedule.position(trainer)),
+            collate_fn=collate_rows,
+            num_workers=settings.workers,
+            persistent_workers=settings.workers > 0,
+        )
+
+    def held_back(here: Place) -> DataLoader[Rows]:
+        each = -(-len(workload.held_back) // here.processes)
+        mine: list[int | None] = [*here.share(workload.held_back.tolist())]
+        padded = mine + [None] * (each - len(mine))
+        return DataLoader(rows(padded), batch_size=1, collate_fn=collate_rows)
+
+    fit(module, loader, held_back, schedule, replace(settings, precision="32-true"), [])
+
+
+def train_network(
+    config: TrainConfig, stores: Sequence[FusedStore], texts: TextLogits, size: int
+) -> None:
+    """Trains the 3D network on the adapter's embeddings of the points that are seen (ESG)."""
+    lightning.seed_everything(config.seed, verbose=False)
+    torch.set_float32_matmul_precision("high")
+    settings = config.optimization
+    workload = open_workload(pseudo_labelled(config))
+    sweeps = EmbeddedSweeps(workload.sweeps.sources, stores)
+    network = build_network(config, outputs=size)
+    module = VLG(network, read_adapter(config, size), texts, settings)
+    schedule = Schedule(Path(config.output) / NETWORK, settings.steps, settings.batch_size)
+
+    def loader(trainer: lightning.Trainer) -> DataLoader[EmbeddedPoints]:
+        draws = settings.steps * settings.batch_size * trainer.world_size
+        drawn = EmbeddedDraws(
+            sweeps,
+            DrawOrder(workload.groups, config.seed, draws),
+            build_augmentation(config.augment),
+            config.augment.sector_margin,
+            config.vlg.points,
+            config.seed,
+        )
+        return DataLoader(
+            drawn,
+            batch_size=settings.batch_size,
+            sampler=ResumingSampler(draws, schedule.position(trainer)),
+            collate_fn=EmbeddedCollator(model_spec(config)),
+            num_workers=settings.workers,
+            persistent_workers=settings.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def held_back(here: Place) -> DataLoader:
+        return held_back_loader(workload, here)
+
+    averaging = EMAWeightAveraging(decay=settings.ema_decay)
+    fit(module, loader, held_back, schedule, settings, [averaging])
+
+
+def pseudo_labelled(config: TrainConfig) -> TrainConfig:
+    """The same configuration with sources that have the run's pseudo-labels."""
+    folder = Path(config.output) / PSEUDO_LABELS
+    return replace(
+        config,
+        sources=[
+            replace(source, pseudo_labels=str(folder / str(number)))
+            for number, source in enumerate(config.sources)
+        ],
+    )

@@ -1,0 +1,1 @@
+"""open_clip's models as teachers of pixels: dense image embeddings, and text embeddings."""

@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+import torch
+
+from wsss_perception.bundle import NetworkSpec
+from wsss_perception.networks.minkunet import MinkUNet
+from wsss_perception.texts import TextEmbeddings
+from wsss_training.config import OptimizationConfig
+from wsss_training.config_vlg import AdapterConfig
+from wsss_training.data.embedded_draws import EmbeddedBatch
+from wsss_training.data.placeholder import fill_empty
+from wsss_training.data.training_set import Batch
+from wsss_training.methods.vlg import VLG, Specialisation
+from wsss_training.networks.adapter import EmbeddingAdapter
+from wsss_training.networks.text_logits import TextLogits
+
+SIZE, CLASSES = 6, ("a", "b", "c")
+
+
+@pytest.fixture
+def texts() -> TextLogits:
+    vectors = np.eye(SIZE, dtype=np.float32)[:4]
+    return TextLogits(TextEmbeddings((*CLASSES, "a"), vectors, "some"), CLASSES, 20.0)
+
+
+@pytest.fixture
+def specialisation(texts, monkeypatch) -> Specialisation:
+    torch.manual_seed(0)
+    made = Specialisation(EmbeddingAdapter(SIZE, 0.05, 2), texts, AdapterConfig())
+    monkeypatch.setattr(made, "log", lambda *_, **__: None)
+    return made
+
+
+@pytest.fixture
+def module(texts, monkeypatch) -> VLG:
+    torch.manual_seed(0)
+    network = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE)
+    made = VLG(network, EmbeddingAdapter(SIZE, 0.05, 2), texts, OptimizationConfig())
+    monkeypatch.setattr(made, "log", lambda *_, **__: None)
+    return made
+
+
+def batch_of(count=60, points=25) -> EmbeddedBatch:
+    rng = np.random.default_rng(0)
+    cells = np.unique(rng.integers(0, 20, (count, 3)), axis=0)
+    coords = np.pad(cells, ((0, 0), (1, 0))).astype(np.int32)
+    return EmbeddedBatch(
+        torch.from_numpy(coords),
+        torch.from_numpy(rng.standard_normal((len(coords), 1)).astype(np.float32)),
+        torch.from_numpy(rng.integers(0, len(coords), points)),
+        torch.from_numpy(rng.standard_normal((points, SIZE)).astype(np.float32)),
+    )
+
+
+def test_specialisation_is_the_cross_entropy_of_adapted_embeddings(specialisation, texts):
+    embeddings, labels = torch.randn(9, SIZE), torch.arange(9) % 3
+    first, second = (w.detach() for w in specialisation.adapter.parameters())
+    losses = []
+    for embedding, label in zip(embeddings, labels.tolist(), strict=True):
+        adapted = 0.95 * (second @ (first @ embedding)) + 0.05 * embedding
+        cosine = adapted / adapted.norm()
+        logits = 20.0 * torch.stack([torch.maximum(cosine[0], cosine[3]), cosine[1], cosine[2]])
+        losses.append(-(logits[label] - logits.exp().sum().log()))
+    found = specialisation.training_step((embeddings, labels), 0)
+    torch.testing.assert_close(found, torch.stack(losses).mean())
+
+
+def test_specialisation_of_no_points_is_zero(specialisation):
+    empty = (torch.zeros(0, SIZE), torch.zeros(0, dtype=torch.int64))
+    loss = specialisation.training_step(empty, 0)
+    loss.backward()
+    assert loss.item() == 0
+    assert all((p.grad == 0).all() for p in specialisation.adapter.parameters())
+
+
+def test_specialisation_counts_agreement(specialisation):
+    embeddings = torch.randn(50, SIZE)
+    labels = specialisation.texts(specialisation.adapter(embeddings)).argmax(dim=1)
+    labels[:20] = (labels[:20] + 1) % 3
+    specialisation.validation_step((embeddings, labels), 0)
+    assert (specialisation._agreeing, specialisation._compared) == (30, 50)
+
+
+def test_specialisation_has_the_papers_optimizer(specialisation):
+    optimizer = specialisation.configure_optimizers()
+    assert type(optimizer) is torch.optim.Adam
+    assert optimizer.defaults["lr"] == 3e-3
+    assert optimizer.defaults["weight_decay"] == 4e-4
+
+
+def test_guidance_is_the_mean_distance_to_adapted_embeddings(module):
+    batch = batch_of()
+    given = module.network(batch.coords, batch.features)[batch.voxels]
+    target = module.adapter(batch.embeddings)
+    terms = [1 - (f @ t) / (f.norm() * t.norm()) for f, t in zip(given, target, strict=True)]
+    found = module.training_step(batch, 0)
+    torch.testing.assert_close(found, torch.stack(terms).mean(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_adapter_learns_nothing_from_guidance(module):
+    module.training_step(batch_of(), 0).backward()
+    assert all(p.grad is None for p in module.adapter.parameters())
+    assert all(p.grad is not None for p in module.network.parameters())
+    learned = [
+        p
+        for group in module.configure_optimizers()["optimizer"].param_groups
+        for p in group["params"]
+    ]
+    assert len(learned) == len(list(module.network.parameters()))
+
+
+def test_a_batch_without_points_teaches_nothing(module):
+    coords, features = fill_empty(np.zeros((0, 4), np.int32), np.zeros((0, 1), np.float32))
+    empty = EmbeddedBatch(
+        torch.from_numpy(coords),
+        torch.from_numpy(features),
+        torch.zeros(0, dtype=torch.int64),
+        torch.zeros(0, SIZE),
+    )
+    loss = module.train().training_step(empty, 0)
+    loss.backward()
+    assert loss.item() == 0
+    assert all((p.grad == 0).all() for p in module.network.parameters())
+
+
+def test_held_back_points_are_compared_by_the_nearest_text(module, texts):
+    batch = batch_of(points=30)
+    module.eval()
+    with torch.no_grad():
+        right = texts(module.network(batch.coords, batch.features)[batch.voxels]).argmax(dim=1)
+    labels = right.clone()
+    labels[:10] = (labels[:10] + 1) % 3
+    held_back = Batch(batch.coords, batch.features, batch.voxels, labels, torch.ones(30))
+    module.validation_step(held_back, 0)
+    assert (module._agreeing, module._compared) == (20, 30)
