@@ -12,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 _TESTS = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Shares tests among processes (pytest -n 2 --dist loadgroup) by what they have in common.
 
