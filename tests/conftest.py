@@ -1,6 +1,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,22 +10,24 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-_TESTS = Path(__file__).parent
+_RUNTIME = "tests/wsss_perception/"
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shares tests among processes (pytest -n 2 --dist loadgroup) by what they have in common.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares tests among processes (pytest -n 2) by what they have in common.
 
     Those of the runtime stay in one: nodes must not hear each other, and their times are measured.
     The others go file by file, with the fixtures that a file's tests share.
     """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        package, *_ = item.path.relative_to(_TESTS).parts
-        group = package if package == "wsss_perception" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByRoom(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return _RUNTIME if file.startswith(_RUNTIME) else file
+
+    return ByRoom(config, log)
 
 
 @pytest.fixture(scope="session")
