@@ -65,7 +65,7 @@ def test_without_open_clip_it_is_said_what_to_install(monkeypatch):
 @pytest.fixture
 def open_clip(monkeypatch):
     """An open_clip that knows one model."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: make install")
 
     def create_model(name, weights, force_quick_gelu, require_pretrained):
         made.append((name, weights, force_quick_gelu, require_pretrained))

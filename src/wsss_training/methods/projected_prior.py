@@ -18,7 +18,7 @@ from wsss_training.losses.cross_entropy import weighted_cross_entropy
 from wsss_training.losses.lovasz import lovasz_softmax
 from wsss_training.methods.agreement import WatchesAgreement
 from wsss_training.methods.batch_norm import still_statistics
-from wsss_training.methods.schedule import one_cycle
+from wsss_training.methods.schedule import adamw_with_one_cycle
 
 
 class ProjectedPrior(WatchesAgreement):
@@ -67,14 +67,4 @@ class ProjectedPrior(WatchesAgreement):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with a one-cycle schedule over all steps."""
-        settings = self._optimization
-        optimizer = torch.optim.AdamW(
-            self.network.parameters(),
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-        )
-        schedule = one_cycle(optimizer, settings.learning_rate, settings.steps)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return adamw_with_one_cycle(self.network, self._optimization)
