@@ -14,7 +14,6 @@ from wsss_perception.ontology import Ontology
 from wsss_training.config import TrainConfig
 from wsss_training.config_vlg import VLGConfig
 from wsss_training.config_wsegpc import PoolConfig
-from wsss_training.data.array_cache import ArrayCache
 from wsss_training.data.fused_store import FusedStore
 from wsss_training.data.sample import Sample
 from wsss_training.data.supervised_sweeps import SupervisedSource
@@ -22,9 +21,9 @@ from wsss_training.losses.tag_mask import tag_probabilities
 from wsss_training.networks.text_logits import TextLogits
 from wsss_training.processes import place, sum_over_all, wait_for_all
 from wsss_training.pseudo_labels import digest, pool_opinions, write_labels
-from wsss_training.regions import REGION_VERSION, REGIONS
+from wsss_training.regions import REGION_VERSION
+from wsss_training.regions.cached import CachedRegions
 
-_REGION = "region"
 _PART = 1 << 16
 """Points that are compared with the texts at once: a scene's embeddings are not held twice."""
 
@@ -80,8 +79,8 @@ class EmbeddingLabeller:
     def __init__(
         self, store: FusedStore, texts: TextLogits, config: VLGConfig, cache: Path
     ) -> None:
-        self._store, self._texts, self._config = store, texts, config
-        self._cache = ArrayCache(cache, f"regions {config.regions} {REGION_VERSION}")
+        self._store, self._texts, self._share = store, texts, config.region_share
+        self._regions = None if config.regions is None else CachedRegions(config.regions, cache)
 
     @property
     def made_from(self) -> dict[str, Any]:
@@ -105,22 +104,10 @@ class EmbeddingLabeller:
             self._store.read(sample.sample_id),
             self._texts,
             sample.tags,
-            self._region(sample, seen),
-            self._config.region_share,
+            None if self._regions is None else self._regions(sample)[seen].astype(np.int64),
+            self._share,
         )
         return labels
-
-    def _region(self, sample: Sample, seen: NDArray[np.bool_]) -> NDArray[np.int64] | None:
-        """Regions of the seen points; None without votes."""
-        kind = self._config.regions
-        if kind is None:
-            return None
-
-        def compute() -> dict[str, NDArray]:
-            return {_REGION: REGIONS[kind](sample.cloud)}
-
-        kept = self._cache.get(sample.sample_id, sample.files, compute)
-        return kept[_REGION][seen].astype(np.int64)
 
 
 def label_fused(

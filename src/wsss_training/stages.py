@@ -16,7 +16,6 @@ from wsss_perception.ontology import load_ontology
 from wsss_training.augment import Compose, Flip, Rotate
 from wsss_training.config import TrainConfig, load_config
 from wsss_training.config_wsegpc import StageConfig
-from wsss_training.data.array_cache import ArrayCache
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.scene_batch import SceneCollator
 from wsss_training.data.scene_draws import SceneDraw, SceneDraws
@@ -32,7 +31,7 @@ from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.wsegpc import WSegPC
 from wsss_training.networks.cross_modal import CrossModalNetwork
 from wsss_training.networks.image_resnet import ImageResNet
-from wsss_training.regions import REGION_VERSION, REGIONS
+from wsss_training.regions.cached import CachedRegions
 from wsss_training.training import (
     CONFIG_FILE,
     Schedule,
@@ -97,11 +96,11 @@ def open_scenes(config: TrainConfig, sources: Sequence[SupervisedSource]) -> Sup
     settings = config.wsegpc
     folder = Path(config.output) / "regions" if config.cache is None else Path(config.cache)
     has_images = settings.image_network is not None
+    needs_regions = settings.remove or settings.consistency == "region"
     return SupervisedScenes(
         sources,
         SceneSettings(
-            REGIONS[settings.regions],
-            ArrayCache(folder, f"regions {settings.regions} {REGION_VERSION}"),
+            CachedRegions(settings.regions, folder) if needs_regions else None,
             (settings.image_size[0], settings.image_size[1]) if has_images else None,
             settings.views,
             settings.image_share,

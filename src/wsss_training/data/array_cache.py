@@ -25,10 +25,10 @@ _log = logging.getLogger(__name__)
 class ArrayCache:
     """Named sets of arrays in a folder, one memory-mapped safetensors file each.
 
-    A set is computed anew when the version changes, or when a file it was computed from changes in
-    size or time of modification. Any number of processes may share a folder: a file
-    appears under its name when it is whole. Where the folder cannot be written to, sets are
-    computed each time, with one warning.
+    A set is computed anew when the version changes, or when what it was computed from does: a file
+    in size or time of modification, or a string that stands for other inputs. Any number of
+    processes may share a folder: a file appears under its name when it is whole. Where the folder
+    cannot be written to, sets are computed each time, with one warning.
 
     Args:
         folder: of the cache; made when first needed.
@@ -39,12 +39,13 @@ class ArrayCache:
         self.folder = Path(folder) / hashlib.sha256(version.encode()).hexdigest()[:16]
         self._can_write = True
 
-    def get(self, name: str, inputs: Sequence[Path], compute: Callable[[], Arrays]) -> Arrays:
+    def get(self, name: str, inputs: Sequence[Path | str], compute: Callable[[], Arrays]) -> Arrays:
         """Reads a set, or computes and keeps it; for inputs that are known beforehand.
 
         Args:
             name: of the set, unique in this version; may have slashes.
-            inputs: the files that the set is computed from; that one is missing is remembered too.
+            inputs: the files that the set is computed from, that one is missing is remembered too;
+                or strings, such as a digest of arrays.
             compute: computes the arrays, of any type of numbers or bool.
 
         Returns:
@@ -88,13 +89,15 @@ def user_cache() -> Path:
     return Path(base) / "wsss_training"
 
 
-def _state(path: Path) -> State:
-    """What tells whether a file has changed: path, size and time of modification in ns."""
+def _state(entry: Path | str) -> State:
+    """What tells whether an input has changed: of a file path, size, modification time in ns."""
+    if isinstance(entry, str):
+        return [entry]
     try:
-        status = path.stat()
+        status = entry.stat()
     except OSError:  # missing, or not to be looked at: what it is computed by will say so
-        return [os.path.abspath(path), None, None]
-    return [os.path.abspath(path), status.st_size, status.st_mtime_ns]
+        return [os.path.abspath(entry), None, None]
+    return [os.path.abspath(entry), status.st_size, status.st_mtime_ns]
 
 
 def _read(path: Path, is_fresh: Callable[[list[State]], bool]) -> Arrays | None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss_perception.frame import UNKNOWN, PointCloud
+from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import Ontology
 from wsss_training.augment.removal import remove_structures
 from wsss_training.augment.sector import random_sector, supervised_sector
-from wsss_training.data.array_cache import ArrayCache
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import Sample, scene_of
 from wsss_training.data.scene_draws import REGION, Scene
@@ -31,8 +30,7 @@ class SceneSettings:
     """What is read of a scene.
 
     Attributes:
-        regions: partitions a cloud, see ``wsss_training.regions.REGIONS``.
-        region_cache: keeps the partitions.
+        regions: gives the region of each point of a sample, -1 for none; None where none counts.
         image_size: height and width of the images; None for no images.
         views: most views of a draw.
         image_share: share of the draws that bring views, 0..1.
@@ -41,8 +39,7 @@ class SceneSettings:
             or None; None to drop nothing. Views still show them and keep theirs.
     """
 
-    regions: Callable[[PointCloud], NDArray[np.int32]]
-    region_cache: ArrayCache
+    regions: Callable[[Sample], NDArray[np.int32]] | None
     image_size: tuple[int, int] | None
     views: int
     image_share: float
@@ -115,11 +112,9 @@ class SupervisedScenes:
 
     def region_of(self, sample: Sample) -> NDArray[np.int32]:
         """The region of each point of a sample, int32 [N]; -1 for none."""
-
-        def compute() -> dict[str, NDArray]:
-            return {REGION: self._settings.regions(sample.cloud)}
-
-        return self._settings.region_cache.get(sample.sample_id, sample.files, compute)[REGION]
+        if self._settings.regions is None:
+            return np.full(len(sample.cloud), -1, dtype=np.int32)
+        return self._settings.regions(sample)
 
     def _views(
         self, sample: Sample, source: SupervisedSource, rng: np.random.Generator

@@ -4,8 +4,8 @@ from PIL import Image
 
 from wsss_perception.frame import PointCloud
 from wsss_perception.geometry import Camera
-from wsss_training.data.array_cache import ArrayCache
 from wsss_training.data.sample import ImageSource, Sample
+from wsss_training.data.scene_draws import REGION
 from wsss_training.data.supervised_scenes import SceneSettings, SupervisedScenes
 from wsss_training.data.supervised_sweeps import LabelSupervision, NoSupervision, SupervisedSource
 
@@ -33,13 +33,12 @@ class Rooms:
 
 
 @pytest.fixture
-def scenes(tmp_path):
+def scenes():
     def opened(supervision, images=(), share=1.0) -> SupervisedScenes:
         return SupervisedScenes(
             [SupervisedSource(Rooms(images), range(1), supervision, has_teacher=False)],
             SceneSettings(
-                lambda cloud: (cloud.xyz[:, 2] > 0.5).astype(np.int32),
-                ArrayCache(tmp_path, "test"),
+                lambda sample: (sample.cloud.xyz[:, 2] > 0.5).astype(np.int32),
                 (16, 24) if images else None,
                 1,
                 share,
@@ -73,3 +72,10 @@ def test_a_share_of_the_draws_brings_views(scenes, tmp_path, share, expected):
     opened = scenes(NoSupervision(), (view,), share)
     drawn = [opened.read(0, np.random.default_rng(seed)) for seed in range(8)]
     assert {len(scene.views.images) for scene in drawn} == expected
+
+
+def test_without_regions_all_points_are_of_none():
+    settings = SceneSettings(None, None, 1, 1.0, None, None)
+    source = SupervisedSource(Rooms(()), range(1), NoSupervision(), has_teacher=False)
+    scene = SupervisedScenes([source], settings).read(0, np.random.default_rng(0))
+    assert (scene.points.attributes[REGION] == -1).all()

@@ -1,0 +1,51 @@
+"""Regions of samples, kept on disk: finding them takes seconds a cloud."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsss_perception.frame import PointCloud
+from wsss_training.data.array_cache import ArrayCache
+from wsss_training.data.sample import Sample
+from wsss_training.regions import REGION_VERSION, REGIONS
+
+_REGION = "region"
+
+
+class CachedRegions:
+    """Partitions samples' clouds, each one once.
+
+    What is kept belongs to the cloud itself, and not to its files: that the same sample is read
+    with other images or labels does not matter.
+
+    Args:
+        kind: key of ``REGIONS``.
+        folder: keeps the regions.
+
+    Attributes:
+        version: tells regions of one kind and program from others.
+    """
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.version = f"{kind} {REGION_VERSION}"
+        self._partition = REGIONS[kind]
+        self._cache = ArrayCache(folder, f"regions {self.version}")
+
+    def __call__(self, sample: Sample) -> NDArray[np.int32]:
+        """The region of each point of a sample, int32 [N]; -1 for none."""
+
+        def compute() -> dict[str, NDArray]:
+            return {_REGION: self._partition(sample.cloud)}
+
+        return self._cache.get(sample.sample_id, [_digest(sample.cloud)], compute)[_REGION]
+
+
+def _digest(cloud: PointCloud) -> str:
+    """What tells a cloud from others: its points and channels."""
+    digest = hashlib.blake2b(cloud.xyz.tobytes(), digest_size=16)
+    for name in sorted(cloud.channels):
+        digest.update(name.encode())
+        digest.update(cloud.channels[name].tobytes())
+    return digest.hexdigest()
