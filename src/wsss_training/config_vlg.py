@@ -54,6 +54,8 @@ class VLGConfig:
         regions: kind of regions, see ``wsss_training.regions``, that vote on pseudo-labels; None
             for none. Ours, not the paper's.
         region_share: how much the region's mean counts against the point's own probabilities.
+        region_guidance: how much, in what the 3D network learns, the mean of its region's
+            embeddings counts against the point's own; 0 not at all, as the paper.
     """
 
     texts: str | None = None
@@ -62,6 +64,7 @@ class VLGConfig:
     points: int = 4096
     regions: str | None = None
     region_share: float = 1.0
+    region_guidance: float = 0.0
 
 
 def wrong_vlg(config: VLGConfig) -> list[str]:
@@ -79,5 +82,8 @@ def wrong_vlg(config: VLGConfig) -> list[str]:
             config.regions is not None and config.regions not in _REGIONS
         ),
         "region_share: must lie in 0..1": not 0 <= config.region_share <= 1,
+        "region_guidance: must lie in 0..1": not 0 <= config.region_guidance <= 1,
+        "region_guidance: needs a kind of regions": config.region_guidance > 0
+        and config.regions is None,
     }
     return [f"vlg.{message}" for message, is_wrong in wrong.items() if is_wrong]

@@ -72,15 +72,19 @@ class EmbeddingLabeller:
     Args:
         store: of the samples' fused embeddings.
         texts: of the classes.
-        config: regions that vote, where there are any.
-        cache: folder for the regions.
+        config: how much regions count.
+        regions: that vote; None for none.
     """
 
     def __init__(
-        self, store: FusedStore, texts: TextLogits, config: VLGConfig, cache: Path
+        self,
+        store: FusedStore,
+        texts: TextLogits,
+        config: VLGConfig,
+        regions: CachedRegions | None,
     ) -> None:
         self._store, self._texts, self._share = store, texts, config.region_share
-        self._regions = None if config.regions is None else CachedRegions(config.regions, cache)
+        self._regions = regions
 
     @property
     def made_from(self) -> dict[str, Any]:
@@ -104,10 +108,15 @@ class EmbeddingLabeller:
             self._store.read(sample.sample_id),
             self._texts,
             sample.tags,
-            None if self._regions is None else self._regions(sample)[seen].astype(np.int64),
+            self._region(sample, seen),
             self._share,
         )
         return labels
+
+    def _region(self, sample: Sample, seen: NDArray[np.bool_]) -> NDArray[np.int64] | None:
+        if self._regions is None:
+            return None
+        return self._regions(sample.sample_id, sample.cloud)[seen].astype(np.int64)
 
 
 def label_fused(

@@ -28,6 +28,7 @@ from wsss_training.methods.vlg import VLG, Specialisation
 from wsss_training.networks.adapter import EmbeddingAdapter
 from wsss_training.networks.text_logits import TextLogits
 from wsss_training.processes import Place, place
+from wsss_training.regions.cached import CachedRegions
 from wsss_training.stages import PSEUDO_LABELS, is_finished
 from wsss_training.training import (
     Schedule,
@@ -64,8 +65,7 @@ def train_vlg(config: TrainConfig) -> bool:
     texts = build_text_logits(config, language)
     sources = workload.sweeps.sources
     stores = fuse_sources(sources, language, output / FUSED)
-    cache = output / "regions" if config.cache is None else Path(config.cache)
-    labellers = [EmbeddingLabeller(store, texts, config.vlg, cache) for store in stores]
+    labellers = [EmbeddingLabeller(store, texts, config.vlg, _regions(config)) for store in stores]
     ontology = load_ontology(config.ontology)
     label_fused(sources, labellers, ontology, config, output / PSEUDO_LABELS)
     if not is_finished(output / ADAPTER, config.vlg.adapter.steps):
@@ -144,9 +144,11 @@ def train_network(
     torch.set_float32_matmul_precision("high")
     settings = config.optimization
     workload = open_workload(pseudo_labelled(config))
-    sweeps = EmbeddedSweeps(workload.sweeps.sources, stores)
+    guided = config.vlg.region_guidance > 0
+    sweeps = EmbeddedSweeps(workload.sweeps.sources, stores, _regions(config) if guided else None)
     network = build_network(config, outputs=size)
-    module = VLG(network, read_adapter(config, size), texts, settings)
+    adapter = read_adapter(config, size)
+    module = VLG(network, adapter, texts, settings, config.vlg.region_guidance)
     schedule = Schedule(Path(config.output) / NETWORK, settings.steps, settings.batch_size)
 
     def loader(trainer: lightning.Trainer) -> DataLoader[EmbeddedPoints]:
@@ -174,6 +176,12 @@ def train_network(
 
     averaging = EMAWeightAveraging(decay=settings.ema_decay)
     fit(module, loader, held_back, schedule, settings, [averaging])
+
+
+def _regions(config: TrainConfig) -> CachedRegions | None:
+    """The regions of a configuration; None for none."""
+    folder = Path(config.output) / "regions" if config.cache is None else Path(config.cache)
+    return None if config.vlg.regions is None else CachedRegions(config.vlg.regions, folder)
 
 
 def pseudo_labelled(config: TrainConfig) -> TrainConfig:

@@ -25,6 +25,8 @@ def test_the_papers_values_are_the_defaults():
         ({"texts": None}, "vlg.texts: needs"),
         ({"points": 0}, "vlg.points and adapter.points"),
         ({"regions": "cubes"}, "vlg.regions: 'cubes'; known are planes"),
+        ({"region_guidance": 0.5}, "vlg.region_guidance: needs a kind of regions"),
+        ({"region_guidance": 1.5, "regions": "planes"}, "vlg.region_guidance: must lie in 0..1"),
         ({"region_share": 1.1}, "vlg.region_share"),
         ({"adapter": AdapterConfig(points=0)}, "vlg.points and adapter.points"),
         ({"adapter": AdapterConfig(steps=0)}, "vlg.adapter.steps"),

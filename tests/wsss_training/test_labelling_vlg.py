@@ -12,6 +12,7 @@ from wsss_training.data.fused_store import FusedStore
 from wsss_training.data.sample import Sample
 from wsss_training.labelling_vlg import EmbeddingLabeller, label_embeddings
 from wsss_training.networks.text_logits import TextLogits
+from wsss_training.regions.cached import CachedRegions
 
 SIZE, CLASSES = 5, ("a", "b", "c")
 NAMES = ("a", "b", "c", "b", "background: none")
@@ -87,7 +88,7 @@ def test_points_that_no_image_shows_get_no_label(texts, tmp_path):
     embeddings = texts.vectors.numpy()[[0, 1, 2, 3]].copy()
     embeddings[2] = 0
     store.write("s/0", embeddings)
-    labeller = EmbeddingLabeller(store, texts, VLGConfig(), tmp_path)
+    labeller = EmbeddingLabeller(store, texts, VLGConfig(), None)
     cloud = PointCloud(np.zeros((4, 3), np.float32))
     assert labeller(0, Sample("s/0", "s", cloud)).tolist() == [0, 1, UNKNOWN, 1]
     tagged = Sample("s/0", "s", cloud, tags=np.array([False, True, True]))
@@ -105,7 +106,8 @@ def test_regions_vote_among_the_points_that_are_seen(texts, tmp_path):
     embeddings[::3] = 0
     store.write("s/0", embeddings)
     config = VLGConfig(regions="supervoxels", region_share=1.0)
-    labels = EmbeddingLabeller(store, texts, config, tmp_path)(
+    regions = CachedRegions("supervoxels", tmp_path)
+    labels = EmbeddingLabeller(store, texts, config, regions)(
         0, Sample("s/0", "s", PointCloud(plane))
     )
     assert (labels[::3] == UNKNOWN).all()

@@ -15,7 +15,9 @@ from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.fused_store import FusedStore, draw_some, rows_of
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.placeholder import fill_empty
+from wsss_training.data.scene_draws import REGION
 from wsss_training.data.supervised_sweeps import SupervisedSource, SupervisedSweeps
+from wsss_training.regions.cached import CachedRegions
 
 ROW = "row"
 """Attribute of points: their row among a sample's seen points, -1 for unseen ones."""
@@ -27,16 +29,24 @@ class EmbeddedSweeps(SupervisedSweeps):
     Args:
         sources: where the sweeps are from.
         stores: of the embeddings of each source.
+        regions: of the points; None where none count.
     """
 
-    def __init__(self, sources: Sequence[SupervisedSource], stores: Sequence[FusedStore]) -> None:
+    def __init__(
+        self,
+        sources: Sequence[SupervisedSource],
+        stores: Sequence[FusedStore],
+        regions: CachedRegions | None = None,
+    ) -> None:
         super().__init__(sources)
-        self._stores = stores
+        self._stores, self._regions = stores, regions
 
     def __getitem__(self, index: int) -> LabelledPoints:
-        points = super().__getitem__(index)
-        rows = rows_of(self.store(index).seen(self.sample_id(index)))
-        return replace(points, attributes={**points.attributes, ROW: rows})
+        points, name = super().__getitem__(index), self.sample_id(index)
+        known = {ROW: rows_of(self.store(index).seen(name))}
+        if self._regions is not None:
+            known[REGION] = self._regions(name, points.cloud).astype(np.int64)
+        return replace(points, attributes={**points.attributes, **known})
 
     def store(self, index: int) -> FusedStore:
         """The store of a sweep's embeddings."""
@@ -55,11 +65,13 @@ class EmbeddedPoints:
         points: the cloud.
         chosen: int64 [n], the points with embeddings.
         embeddings: float32 [n, D].
+        region: int64 [n], their regions; -1 for none.
     """
 
     points: LabelledPoints
     chosen: NDArray[np.int64]
     embeddings: NDArray[np.float32]
+    region: NDArray[np.int64]
 
 
 class EmbeddedDraws(TorchDataset[EmbeddedPoints]):
@@ -95,7 +107,8 @@ class EmbeddedDraws(TorchDataset[EmbeddedPoints]):
         rows = points.attributes[ROW]
         chosen = draw_some(np.flatnonzero(rows >= 0), self._most, rng)
         read, name = self._sweeps.store(index).read, self._sweeps.sample_id(index)
-        return EmbeddedPoints(points, chosen, read(name, rows[chosen]))
+        region = points.attributes.get(REGION, np.full(len(rows), -1))[chosen]
+        return EmbeddedPoints(points, chosen, read(name, rows[chosen]), region)
 
 
 @dataclass(frozen=True)
@@ -107,12 +120,14 @@ class EmbeddedBatch:
         features: float32 [V, F].
         voxels: int64 [P], voxel of each point with an embedding.
         embeddings: float32 [P, D].
+        region: int64 [P], unique over the batch; -1 for none.
     """
 
     coords: torch.Tensor
     features: torch.Tensor
     voxels: torch.Tensor
     embeddings: torch.Tensor
+    region: torch.Tensor
 
     def to(self, device: torch.device) -> "EmbeddedBatch":
         """Returns the batch on another device."""
@@ -137,14 +152,17 @@ class EmbeddedCollator:
     def __call__(self, clouds: Sequence[EmbeddedPoints]) -> EmbeddedBatch:
         """Collates clouds; see ``Voxelizer``."""
         parts: list[tuple[NDArray, ...]] = []
-        offset = 0
+        offset, regions = 0, 0
         for number, cloud in enumerate(clouds):
             grid, features = voxel_features(cloud.points.cloud, self._spec)
             coords = np.pad(grid.coords, ((0, 0), (1, 0)), constant_values=number)
             voxels = grid.point_voxel[cloud.chosen].astype(np.int64)
             inside = voxels >= 0
-            parts.append((coords, features, voxels[inside] + offset, cloud.embeddings[inside]))
+            region = np.where(cloud.region >= 0, cloud.region + regions, -1)
+            embedded = (voxels + offset, cloud.embeddings, region)
+            parts.append((coords, features, *(column[inside] for column in embedded)))
             offset += len(coords)
+            regions += int(cloud.region.max(initial=-1)) + 1
         coords, features, *others = (np.concatenate(column) for column in zip(*parts, strict=True))
         columns = (*fill_empty(coords, features), *others)
         return EmbeddedBatch(*(torch.from_numpy(column) for column in columns))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wsss_perception.frame import UNKNOWN
+from wsss_perception.frame import UNKNOWN, PointCloud
 from wsss_perception.ontology import Ontology
 from wsss_training.augment.removal import remove_structures
 from wsss_training.augment.sector import random_sector, supervised_sector
@@ -30,7 +30,8 @@ class SceneSettings:
     """What is read of a scene.
 
     Attributes:
-        regions: gives the region of each point of a sample, -1 for none; None where none counts.
+        regions: gives the region of each point of a sample's cloud, -1 for none, by the sample's id
+            and cloud; None where no region counts.
         image_size: height and width of the images; None for no images.
         views: most views of a draw.
         image_share: share of the draws that bring views, 0..1.
@@ -39,7 +40,7 @@ class SceneSettings:
             or None; None to drop nothing. Views still show them and keep theirs.
     """
 
-    regions: Callable[[Sample], NDArray[np.int32]] | None
+    regions: Callable[[str, PointCloud], NDArray[np.int32]] | None
     image_size: tuple[int, int] | None
     views: int
     image_share: float
@@ -114,7 +115,7 @@ class SupervisedScenes:
         """The region of each point of a sample, int32 [N]; -1 for none."""
         if self._settings.regions is None:
             return np.full(len(sample.cloud), -1, dtype=np.int32)
-        return self._settings.regions(sample)
+        return self._settings.regions(sample.sample_id, sample.cloud)
 
     def _views(
         self, sample: Sample, source: SupervisedSource, rng: np.random.Generator

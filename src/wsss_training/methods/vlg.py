@@ -7,12 +7,14 @@ to give the same embeddings, which it is asked about with any text, without an i
 
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch.nn import functional
 
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.config import OptimizationConfig
 from wsss_training.config_vlg import AdapterConfig
 from wsss_training.data.embedded_draws import EmbeddedBatch
 from wsss_training.data.placeholder import is_placeholder
+from wsss_training.losses.consistency import region_means
 from wsss_training.losses.cross_entropy import weighted_cross_entropy
 from wsss_training.losses.embedding import cosine_loss
 from wsss_training.methods.agreement import CountsAgreement, WatchesAgreement
@@ -63,11 +65,15 @@ class Specialisation(CountsAgreement):
 class VLG(WatchesAgreement):
     """ESG: ``L = mean(1 - cos(f3, f'))`` over points that cameras see.
 
+    With a share r of regions, which is ours, f' is ``(1 - r) f' + r mean_region(f')`` of unit
+    vectors: consistency of embeddings within regions.
+
     Args:
         network: the 3D network, with as many outputs as embeddings have numbers.
         adapter: gives f' of the fused embeddings; it learns nothing here.
         texts: of the classes, to watch agreement with the pseudo-labels.
         optimization: schedule.
+        region_share: r.
     """
 
     def __init__(
@@ -76,12 +82,13 @@ class VLG(WatchesAgreement):
         adapter: EmbeddingAdapter,
         texts: TextLogits,
         optimization: OptimizationConfig,
+        region_share: float = 0.0,
     ) -> None:
         super().__init__()
         self.network = network
         self.adapter = adapter.requires_grad_(False)
         self.texts = texts
-        self._optimization = optimization
+        self._optimization, self._region_share = optimization, region_share
 
     def watched_network(self) -> TextClassifier:
         """The network with its class logits."""
@@ -94,6 +101,9 @@ class VLG(WatchesAgreement):
         given = given.index_select(0, batch.voxels)
         with torch.no_grad():
             target = self.adapter(batch.embeddings)
+            if self._region_share > 0:
+                unit = functional.normalize(target, dim=1)
+                target = unit.lerp(region_means(unit, batch.region), self._region_share)
         loss = cosine_loss(given, target)
         size = int(batch.coords[:, 0].max()) + 1
         self.log("train/cosine", loss, prog_bar=True, batch_size=size)

@@ -1,4 +1,4 @@
-"""Regions of samples, kept on disk: finding them takes seconds a cloud."""
+"""Regions of clouds, kept on disk: finding them takes seconds."""
 
 import hashlib
 from pathlib import Path
@@ -8,17 +8,16 @@ from numpy.typing import NDArray
 
 from wsss_perception.frame import PointCloud
 from wsss_training.data.array_cache import ArrayCache
-from wsss_training.data.sample import Sample
 from wsss_training.regions import REGION_VERSION, REGIONS
 
 _REGION = "region"
 
 
 class CachedRegions:
-    """Partitions samples' clouds, each one once.
+    """Partitions the clouds of samples, each one once.
 
-    What is kept belongs to the cloud itself, and not to its files: that the same sample is read
-    with other images or labels does not matter.
+    What is kept belongs to the cloud itself, and not to files: that a sample is read with other
+    images or labels does not matter.
 
     Args:
         kind: key of ``REGIONS``.
@@ -33,13 +32,13 @@ class CachedRegions:
         self._partition = REGIONS[kind]
         self._cache = ArrayCache(folder, f"regions {self.version}")
 
-    def __call__(self, sample: Sample) -> NDArray[np.int32]:
-        """The region of each point of a sample, int32 [N]; -1 for none."""
+    def __call__(self, sample_id: str, cloud: PointCloud) -> NDArray[np.int32]:
+        """The region of each point of a sample's cloud, int32 [N]; -1 for none."""
 
         def compute() -> dict[str, NDArray]:
-            return {_REGION: self._partition(sample.cloud)}
+            return {_REGION: self._partition(cloud)}
 
-        return self._cache.get(sample.sample_id, [_digest(sample.cloud)], compute)[_REGION]
+        return self._cache.get(sample_id, [_digest(cloud)], compute)[_REGION]
 
 
 def _digest(cloud: PointCloud) -> str:

@@ -14,6 +14,8 @@ from wsss_training.data.fused_store import FusedStore
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.labelled_rows import LabelledRows, collate_rows
 from wsss_training.data.weak_labels import ChosenPoints, write_chosen
+from wsss_training.regions import cached
+from wsss_training.regions.cached import CachedRegions
 
 SIZE, POINTS, SEEN = 4, 400, 300
 SPEC = ModelSpec(
@@ -102,6 +104,25 @@ def test_a_batch_pairs_each_embedding_with_the_voxel_of_its_point(sweeps):
     np.testing.assert_array_equal(batch.coords[batch.voxels], expected_cells)
     np.testing.assert_array_equal(batch.embeddings, expected)
     assert batch.embeddings.dtype == batch.features.dtype
+
+
+def test_a_batch_numbers_the_regions_of_its_clouds_through(sweeps, tmp_path, monkeypatch):
+    monkeypatch.setitem(cached.REGIONS, "five", lambda cloud: np.arange(len(cloud)) % 6 - 1)
+    regions = CachedRegions("five", tmp_path / "regions")
+    known = EmbeddedSweeps(sweeps.sources, sweeps._stores, regions)
+    drawn = [draws_of(known)[0], draws_of(known)[1]]
+    expected = []
+    for number, cloud in enumerate(drawn):
+        for point, region in zip(cloud.chosen, cloud.region, strict=True):
+            place = was(cloud.points.cloud)[point]
+            xyz = known.sources[0].clouds[draws_of(known)._order[number]]
+            assert region == np.flatnonzero((xyz == place).all(axis=1))[0] % 6 - 1
+            if (np.abs(cloud.points.cloud.xyz[point]) < 5).all():
+                first = number * (drawn[0].region.max() + 1)
+                expected.append(-1 if region < 0 else region + first)
+    np.testing.assert_array_equal(EmbeddedCollator(SPEC)(drawn).region, expected)
+    assert (drawn[0].region == -1).any()
+    assert (EmbeddedCollator(SPEC)([draws_of(sweeps)[0]]).region == -1).all()
 
 
 def test_rows_are_drawn_with_their_labels(sweeps, tmp_path):

@@ -38,7 +38,7 @@ def scenes():
         return SupervisedScenes(
             [SupervisedSource(Rooms(images), range(1), supervision, has_teacher=False)],
             SceneSettings(
-                lambda sample: (sample.cloud.xyz[:, 2] > 0.5).astype(np.int32),
+                lambda _, cloud: (cloud.xyz[:, 2] > 0.5).astype(np.int32),
                 (16, 24) if images else None,
                 1,
                 share,

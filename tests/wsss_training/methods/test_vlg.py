@@ -49,6 +49,7 @@ def batch_of(count=60, points=25) -> EmbeddedBatch:
         torch.from_numpy(rng.standard_normal((len(coords), 1)).astype(np.float32)),
         torch.from_numpy(rng.integers(0, len(coords), points)),
         torch.from_numpy(rng.standard_normal((points, SIZE)).astype(np.float32)),
+        torch.from_numpy(rng.integers(-1, 4, points)),
     )
 
 
@@ -97,6 +98,23 @@ def test_guidance_is_the_mean_distance_to_adapted_embeddings(module):
     torch.testing.assert_close(found, torch.stack(terms).mean(), rtol=1e-4, atol=1e-5)
 
 
+def test_guidance_by_regions_is_towards_the_mean_of_a_points_region(texts, monkeypatch):
+    network, adapter = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE), EmbeddingAdapter(SIZE, 0.5, 2)
+    module = VLG(network, adapter, texts, OptimizationConfig(), region_share=0.25)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    batch = batch_of()
+    given = network(batch.coords, batch.features)[batch.voxels]
+    adapted = [t / t.norm() for t in adapter(batch.embeddings)]
+    terms = []
+    for f, t, region in zip(given, adapted, batch.region.tolist(), strict=True):
+        others = [u for u, r in zip(adapted, batch.region.tolist(), strict=True) if r == region]
+        mean = t if region < 0 else torch.stack(others).mean(dim=0)
+        target = 0.75 * t + 0.25 * mean
+        terms.append(1 - (f @ target) / (f.norm() * target.norm()))
+    found = module.training_step(batch, 0)
+    torch.testing.assert_close(found, torch.stack(terms).mean(), rtol=1e-4, atol=1e-5)
+
+
 def test_the_adapter_learns_nothing_from_guidance(module):
     module.training_step(batch_of(), 0).backward()
     assert all(p.grad is None for p in module.adapter.parameters())
@@ -116,6 +134,7 @@ def test_a_batch_without_points_teaches_nothing(module):
         torch.from_numpy(features),
         torch.zeros(0, dtype=torch.int64),
         torch.zeros(0, SIZE),
+        torch.zeros(0, dtype=torch.int64),
     )
     loss = module.train().training_step(empty, 0)
     loss.backward()
