@@ -16,13 +16,12 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from runs import command, format_row, header, rule
+from runs import claim, command, format_row, header, rule
 
 from wsss_training import report
 from wsss_training.world.settings import world_hash
 
 CONFIG = "config/train/world_cameras.yaml"
-SETTINGS = "settings.json"
 LIDAR_ONLY, OPTIONAL = "none", "optional"
 ROWS = {
     "LiDAR only": (LIDAR_ONLY, "none"),
@@ -77,14 +76,6 @@ def settings_of(arguments: argparse.Namespace) -> dict:
     asked = {k: v for k, v in vars(arguments).items() if k not in ("output", "jobs")}
     recipe = hashlib.sha256(Path(CONFIG).read_bytes()).hexdigest()
     return {**asked, "world_sha256": world_hash(), "recipe_sha256": recipe}
-
-
-def claim(output: Path, settings: dict) -> None:
-    """Notes the settings in the folder, or ends where it holds figures of others."""
-    path = output / SETTINGS
-    if path.exists() and json.loads(path.read_text()) != settings:
-        raise SystemExit(f"{path}: is of other settings; choose another OUT")
-    report.write_json(path, settings)
 
 
 def draw(root: Path, family: str, scenes: int, sweeps: int) -> None:

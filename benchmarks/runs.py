@@ -1,5 +1,6 @@
 """What the benchmarks that train and score networks share."""
 
+import json
 import os
 import subprocess
 import sys
@@ -23,6 +24,14 @@ def command(*words: object, log: Path) -> None:
     program = [sys.executable, "-m", "wsss_training", *map(str, words)]
     with log.open("w") as stream:
         subprocess.run(program, env=environment, stdout=stream, stderr=stream, check=True)
+
+
+def claim(output: Path, settings: dict) -> None:
+    """Notes what all figures depend on in a folder, or ends where it holds those of others."""
+    path = output / "settings.json"
+    if path.exists() and json.loads(path.read_text()) != settings:
+        raise SystemExit(f"{path}: is of other settings; choose another OUT")
+    report.write_json(path, settings)
 
 
 def score_projection(

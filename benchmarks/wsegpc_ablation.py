@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 from rooms_report import draw_rows, make_tables
-from runs import command
+from runs import claim, command
 
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import load_ontology
@@ -104,7 +104,8 @@ STUDIES = {
 def main() -> None:
     """Runs what is missing and writes the tables."""
     arguments = parse_arguments()
-    settings = claim(arguments)
+    settings = settings_of(arguments)
+    claim(arguments.output, settings)
     for family, scenes in (("development", arguments.scenes), (arguments.family, arguments.scored)):
         draw(arguments.output / family, family, scenes, arguments.jobs)
     tags = arguments.output / "tags.yaml"
@@ -136,20 +137,15 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_intermixed_args()
 
 
-def claim(arguments: argparse.Namespace) -> dict:
-    """Notes what all figures depend on in the folder, or ends where it holds those of others."""
-    settings = {
+def settings_of(arguments: argparse.Namespace) -> dict:
+    """What all figures depend on."""
+    return {
         "rooms_sha256": rooms_hash(),
         "recipe_sha256": hashlib.sha256(Path(CONFIG).read_bytes()).hexdigest(),
         "scenes": arguments.scenes,
         "scored": arguments.scored,
         "overrides": arguments.overrides,
     }
-    path = arguments.output / "settings.json"
-    if path.exists() and json.loads(path.read_text()) != settings:
-        raise SystemExit(f"{path}: is of other settings; choose another OUT")
-    report.write_json(path, settings)
-    return settings
 
 
 def draw(root: Path, family: str, scenes: int, jobs: int) -> None:
