@@ -88,12 +88,12 @@ class World:
 
 WORLDS = {
     "rooms": World(
-        ("make-rooms", "--size", "160", "120"),
+        ("make-rooms", "--frames", "24", "--size", "160", "120"),
         "scannet",
         "config/train/vlg_rooms.yaml",
         "scannet",
         "clutter",
-        {TRAINED: 40, SCORED: 20},
+        {TRAINED: 160, SCORED: 40},
     ),
     "driving": World(
         ("make-world", "--sweeps", "3", "--interval", "1.5"),
@@ -101,7 +101,7 @@ WORLDS = {
         "config/train/vlg_world.yaml",
         "semantic_kitti",
         "sky",
-        {TRAINED: 40, SCORED: 20},
+        {TRAINED: 64, SCORED: 20},
     ),
 }
 
@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--world", choices=WORLDS, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--scenes", type=int, help="of each family (40 and 20)")
+    parser.add_argument("--scenes", type=int, help="of each family (rooms 160 and 40, driving 64 and 20)")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, a core each")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args()
