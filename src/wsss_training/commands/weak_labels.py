@@ -1,21 +1,31 @@
-r"""Draws a few labelled points from a labelled dataset, to train on in place of all its labels.
+r"""Labels a few points: those that a person clicked, or some drawn from a labelled dataset.
 
-Writes a folder that a training config names as a source's 'weak_labels'. Points are drawn at
+Writes a folder that a training config names as a source's 'weak_labels'. Clicked points come as a
+CSV with the columns sample,x,y,z,class, in the frame of the sample's cloud, metres; the nearest
+point gets the label. From a labelled dataset, to study how few are enough, points are drawn at
 random, per class and scene or as a share of each sweep's labelled points; scribbles are simulated.
 For SemanticKITTI's real scribbles see ScribbleKITTI and the reader's option label_folder=scribbles.
 
 Example:
+  python -m wsss_training weak-labels out/clicked --clicked clicks.csv --ontology semantic_kitti \
+    --dataset kitti_raw --root /data/kitti_raw
   python -m wsss_training weak-labels out/five_points --dataset semantic_kitti \
     --root ../shared/data/semantic_kitti --option sequences=00 --points-per-class 5
 """
 
 import argparse
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from wsss_perception.cli import positive_integer
 from wsss_training.commands.dataset_arguments import add_dataset_arguments, open_named_dataset
 from wsss_training.data import parse_options
+
+if TYPE_CHECKING:
+    from wsss_perception.ontology import Ontology
+    from wsss_training.data.weak_labels import ChosenPoints
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", type=Path, metavar="OUT", help="folder to write")
     add_dataset_arguments(parser)
     kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--clicked", type=Path, metavar="CSV", help="places and classes")
     kind.add_argument(
         "--points-per-class", type=positive_integer, metavar="K", help="of each class and scene"
     )
@@ -33,22 +44,72 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scribbles", type=positive_integer, metavar="N", help="strokes of each class and scene"
     )
     parser.add_argument("--seed", type=_seed, default=0, help="of the draw (0)")
+    parser.add_argument(
+        "--ontology", help="classes of --clicked: a name or a YAML file (default: the dataset's)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Draws and writes.
 
     Raises:
-        DatasetError: the dataset cannot be read or has no labels, OUT exists, or no point would be
-            labelled.
+        WsssError: the dataset or the clicks cannot be read, there are no labels to draw from, OUT
+            exists, or no point would be labelled.
     """
+    from wsss_training.data.weak_labels import write_weak_labels
+
+    ontology, choices, made = (_clicked if arguments.clicked else _drawn)(arguments)
+    options = parse_options(arguments.dataset, arguments.option)
+    info = {"dataset": arguments.dataset, "options": options, **made}
+    summary = write_weak_labels(arguments.output, choices, ontology, info)
+    for name, count in summary["labelled_points_of"].items():
+        print(f"{name:<24}{count:>10,d}")
+    print(
+        f"{arguments.output}: {summary['labelled_points']:,d} of {summary['points']:,d} points of "
+        f"{summary['samples']} sweeps are labelled"
+    )
+    unlabelled = summary["samples"] - summary["labelled_samples"]
+    if unlabelled:
+        print(
+            f"{unlabelled} sweeps have no labelled point; training on labels alone leaves them out"
+        )
+
+
+_Choice = tuple["Ontology", Iterator["ChosenPoints"], dict[str, Any]]
+"""Classes, labelled points of each sample, and how they came about."""
+
+
+def _clicked(arguments: argparse.Namespace) -> _Choice:
+    from wsss_perception.errors import DatasetError
+    from wsss_perception.ontology import load_ontology
+    from wsss_training.data.clicked_points import choose_clicked, read_clicks
+
+    dataset = open_named_dataset(arguments, labels=False, images=False)
+    named = None if arguments.ontology is None else load_ontology(arguments.ontology)
+    ontology = dataset.ontology or named
+    if ontology is None:
+        raise DatasetError(
+            f"{arguments.root}: '{arguments.dataset}' has no classes of its own; say --ontology"
+        )
+    if named is not None and named.classes != ontology.classes:
+        raise DatasetError(
+            f"--ontology {arguments.ontology}: '{arguments.dataset}' has classes of its own, those "
+            f"of '{ontology.name}'; weak labels need the same"
+        )
+    choices = choose_clicked(dataset, read_clicks(arguments.clicked, ontology))
+    made = {"kind": "clicked", "parameters": {"clicked": arguments.clicked.name}}
+    return ontology, choices, {"definition": ontology.to_dict(), **made}
+
+
+def _drawn(arguments: argparse.Namespace) -> _Choice:
     from wsss_perception.errors import DatasetError
     from wsss_training.data.sparse_labels import draw_per_class, draw_scribbles, draw_share
-    from wsss_training.data.weak_labels import write_weak_labels
 
     dataset, seed = open_named_dataset(arguments, images=False), arguments.seed
     if dataset.ontology is None:
         raise DatasetError(f"{arguments.root}: '{arguments.dataset}' has no labels to draw from")
+    if arguments.ontology is not None:
+        raise DatasetError("--ontology is of --clicked; drawn labels are in the dataset's classes")
     if arguments.share is not None:
         kind, amount = "share", arguments.share
         choices = draw_share(dataset, amount, seed)
@@ -58,23 +119,8 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         kind, amount = "points_per_class", arguments.points_per_class
         choices = draw_per_class(dataset, amount, seed)
-    info = {
-        "dataset": arguments.dataset,
-        "options": parse_options(arguments.dataset, arguments.option),
-        "kind": kind,
-        "parameters": {kind: amount},
-        "seed": seed,
-    }
-    summary = write_weak_labels(arguments.output, choices, dataset.ontology, info)
-    for name, count in summary["labelled_points_of"].items():
-        print(f"{name:<24}{count:>10,d}")
-    print(
-        f"{arguments.output}: {summary['labelled_points']:,d} of {summary['points']:,d} points of "
-        f"{summary['samples']} sweeps are labelled"
-    )
-    unlabelled = summary["samples"] - summary["labelled_samples"]
-    if unlabelled:
-        print(f"{unlabelled} sweeps have no labelled point; training on labels leaves them out")
+    made = {"kind": kind, "parameters": {kind: amount}, "seed": seed}
+    return dataset.ontology, choices, made
 
 
 def _share(text: str) -> float:

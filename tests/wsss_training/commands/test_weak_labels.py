@@ -148,3 +148,36 @@ def test_real_labels_are_drawn_as_asked(data_root, tmp_path):
         counts += [np.bincount(kind, minlength=256) for kind in (truth, labels)]
         np.testing.assert_array_equal(labels[labels != UNKNOWN], truth[labels != UNKNOWN])
     np.testing.assert_array_equal(counts[1, :UNKNOWN], np.minimum(counts[0, :UNKNOWN], 5))
+
+
+def test_clicked_points_are_written_and_read_again(mini_log, tmp_path, capsys):
+    sample = open_dataset("semantic_kitti", mini_log.root, labels=False)[2]
+    rows = [
+        f"{sample.sample_id},{','.join(map(str, sample.cloud.xyz[point]))},{name}\n"
+        for point, name in ((7, "car"), (5, "road"))
+    ]
+    (tmp_path / "clicks.csv").write_text("sample,x,y,z,class\n" + "".join(rows))
+    assert draw(mini_log, tmp_path / "weak", "--clicked", tmp_path / "clicks.csv") == 0
+    dataset = open_dataset("semantic_kitti", mini_log.root, weak_labels=tmp_path / "weak")
+    labels = dataset[2].labels
+    assert {point: dataset.ontology.classes[labels[point]] for point in (5, 7)} == {
+        5: "road",
+        7: "car",
+    }
+    assert (labels != UNKNOWN).sum() == 2
+    assert (dataset[0].labels == UNKNOWN).all()
+    assert "5 sweeps have no labelled point" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--clicked", "CSV", "--ontology", "scannet"], "has classes of its own"),
+        (["--share", 0.1, "--ontology", "semantic_kitti"], "--ontology is of --clicked"),
+    ],
+)
+def test_classes_that_do_not_fit_are_refused(mini_log, tmp_path, capsys, words, message):
+    (tmp_path / "clicks.csv").write_text("sample,x,y,z,class\n")
+    words = [tmp_path / "clicks.csv" if word == "CSV" else word for word in words]
+    assert draw(mini_log, tmp_path / "weak", *words) == 2
+    assert message in capsys.readouterr().err
