@@ -112,7 +112,7 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     parser.add_argument("--world", choices=WORLDS, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--scenes", type=int, help="of each family (rooms 160 and 40, driving 64 and 20)")
+    parser.add_argument("--scenes", type=int, help="of each family")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, a core each")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args()

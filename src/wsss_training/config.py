@@ -11,6 +11,7 @@ from yaml import YAMLError
 from wsss_perception.errors import ConfigError
 from wsss_training.config_methods import wrong_method
 from wsss_training.config_model import AugmentConfig, ModelConfig, wrong_model
+from wsss_training.config_msdkt import MSDKTConfig
 from wsss_training.config_vlg import EmbeddingsConfig, VLGConfig
 from wsss_training.config_wsegpc import WSegPCConfig
 
@@ -47,9 +48,10 @@ class SourceConfig:
         every: take every so manieth sweep; those between hardly differ.
         options: what else the reader takes, such as ``sequences`` or ``cameras``.
         supervision: ``teacher``: a 2D teacher's projected maps, 3D labels are not opened; or
-            ``labels``: the dataset's own 3D labels, images are not opened; or ``tags``: the scene
-            tags alone, for the methods ``wsegpc`` and ``vlg``; or ``texts``: not even those, but
-            the names of the classes, for ``vlg``.
+            ``labels``: the dataset's own 3D labels, images are not opened, but for ``msdkt`` those
+            that the teacher has maps of; or ``tags``: the scene tags alone, for the methods
+            ``wsegpc`` and ``vlg``; or ``texts``: not even those, but the names of the classes, for
+            ``vlg``.
         teacher: this source's 2D teacher; that of the whole config if None.
         embeddings: this source's maps of a vision-language teacher, for ``vlg``; those of
             ``vlg.embeddings`` if None.
@@ -120,9 +122,11 @@ class TrainConfig:
         seed: of everything random.
         method: ``projected_prior``: the 3D network learns from the labels of its sources; or
             ``wsegpc``: it learns from pseudo-labels, which tags, images and priors lead to; or
-            ``vlg``: it learns a vision-language teacher's embeddings.
+            ``vlg``: it learns a vision-language teacher's embeddings; or ``msdkt``: it learns from
+            a few labelled points, and from a 2D teacher's maps at several scales.
         wsegpc: that method's settings.
         vlg: that method's settings.
+        msdkt: that method's settings.
         ontology: the model's classes: a name or a YAML file.
         cache: folder to keep prepared sweeps in, about 21 bytes a point; if None each is read and
             labelled anew whenever it is drawn.
@@ -142,6 +146,7 @@ class TrainConfig:
     method: str = "projected_prior"
     wsegpc: WSegPCConfig = field(default_factory=WSegPCConfig)
     vlg: VLGConfig = field(default_factory=VLGConfig)
+    msdkt: MSDKTConfig = field(default_factory=MSDKTConfig)
     ontology: str = MISSING
     cache: str | None = None
     sources: list[SourceConfig] = field(default_factory=list)
@@ -208,21 +213,29 @@ def _check(config: TrainConfig, path: str | Path) -> None:
     }
     messages = [message for message, is_wrong in wrong.items() if is_wrong]
     messages += wrong_model(config.model, config.augment)
-    messages += _wrong_sources(config.sources, config.teacher)
+    messages += _wrong_sources(config.sources, config.teacher, config.method == "msdkt")
     messages += wrong_method(config)
     if messages:
         raise ConfigError(f"{path}: {'; '.join(messages)}")
 
 
-def _wrong_sources(sources: list[SourceConfig], teacher: TeacherConfig | None) -> list[str]:
-    """Says what is wrong with each source's supervision, and with all their shares."""
+def _wrong_sources(
+    sources: list[SourceConfig], teacher: TeacherConfig | None, both: bool
+) -> list[str]:
+    """Says what is wrong with each source's supervision, and with all their shares.
+
+    Args:
+        sources: the sources.
+        teacher: of those that name none.
+        both: whether labels and a teacher may teach together.
+    """
     messages = []
     for number, source in enumerate(sources):
         name = f"sources[{number}] ({source.dataset})"
         if source.supervision not in SUPERVISIONS:
             known = ", ".join(SUPERVISIONS)
             messages.append(f"{name}: supervision '{source.supervision}'; known are {known}")
-        elif source.supervision == "labels" and source.teacher is not None:
+        elif source.supervision == "labels" and source.teacher is not None and not both:
             messages.append(f"{name}: has a teacher, which supervision 'labels' makes no use of")
         elif source.supervision == "teacher" and (source.teacher or teacher) is None:
             messages.append(

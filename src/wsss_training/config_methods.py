@@ -2,17 +2,19 @@
 
 from typing import TYPE_CHECKING
 
+from wsss_training.config_msdkt import wrong_msdkt
 from wsss_training.config_vlg import wrong_vlg
 from wsss_training.config_wsegpc import wrong_values
 
 if TYPE_CHECKING:
     from wsss_training.config import SourceConfig, TrainConfig
 
-METHODS = ("projected_prior", "wsegpc", "vlg")
+METHODS = ("projected_prior", "wsegpc", "vlg", "msdkt")
 _TAKEN = {
     "projected_prior": ("teacher", "labels"),
     "wsegpc": ("teacher", "labels", "tags"),
     "vlg": ("tags", "texts"),
+    "msdkt": ("labels",),
 }
 """Supervisions that each method learns from."""
 
@@ -25,7 +27,7 @@ def wrong_method(config: "TrainConfig") -> list[str]:
     messages = [m for name, source in named for m in _wrong_source(config.method, name, source)]
     if config.method == "projected_prior":
         return messages
-    messages += wrong_values(config.wsegpc) if config.method == "wsegpc" else wrong_vlg(config.vlg)
+    messages += _wrong_settings(config)
     if config.model.cameras != "none":
         messages.append(
             f"model.cameras: 'method: {config.method}' has images to learn from, and makes bundles "
@@ -37,7 +39,7 @@ def wrong_method(config: "TrainConfig") -> list[str]:
             for name, source in named
             if source.embeddings is None and config.vlg.embeddings is None
         ]
-    elif named and all(source.supervision == "labels" for _, source in named):
+    elif config.method == "wsegpc" and named and _have_labels(config.sources):
         messages.append(
             "method: wsegpc makes pseudo-labels for sources with a teacher or tags, and all have "
             "supervision 'labels'; use 'method: projected_prior'"
@@ -45,13 +47,25 @@ def wrong_method(config: "TrainConfig") -> list[str]:
     return messages
 
 
+def _wrong_settings(config: "TrainConfig") -> list[str]:
+    """Says what is wrong with the settings that the method alone has."""
+    if config.method == "wsegpc":
+        return wrong_values(config.wsegpc)
+    if config.method == "vlg":
+        return wrong_vlg(config.vlg)
+    return wrong_msdkt(config.msdkt, config.sources, config.teacher)
+
+
+def _have_labels(sources: "list[SourceConfig]") -> bool:
+    return all(source.supervision == "labels" for source in sources)
+
+
 def _wrong_source(method: str, name: str, source: "SourceConfig") -> list[str]:
     """Says what a method cannot do with a source."""
     messages = []
     if source.pseudo_labels is not None and method != "projected_prior":
-        messages.append(
-            f"{name}: has pseudo_labels, which 'method: {method}' makes and does not take"
-        )
+        makes = "" if method == "msdkt" else "makes and "
+        messages.append(f"{name}: has pseudo_labels, which 'method: {method}' {makes}does not take")
     if source.supervision == "texts" and source.tags is not None:
         messages.append(f"{name}: has tags, which supervision 'texts' makes no use of; say 'tags'")
     if source.supervision == "tags" and source.tags is None and method == "vlg":

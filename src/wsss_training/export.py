@@ -101,6 +101,8 @@ def provenance(config: TrainConfig, steps: int) -> dict[str, Any]:
     }
     if config.method == "vlg":
         told["vlg"] = _vlg(config.vlg)
+    if config.method == "msdkt":
+        told["msdkt"] = asdict(config.msdkt) | {"texts": _name(config.msdkt.texts)}
     if made:
         told["wsegpc"] = asdict(config.wsegpc)
     if config.model.start_from is not None:
@@ -108,6 +110,10 @@ def provenance(config: TrainConfig, steps: int) -> dict[str, Any]:
     if config.teacher is not None:
         told["teacher"] = _teacher(config.teacher)
     return told
+
+
+def _name(path: str | None) -> str | None:
+    return None if path is None else Path(path).name
 
 
 def _vlg(settings: VLGConfig) -> dict[str, Any]:

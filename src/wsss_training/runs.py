@@ -9,8 +9,14 @@ from wsss_training.export_vlg import export_vlg
 from wsss_training.stages import exported_run, train_wsegpc
 from wsss_training.stages_vlg import train_vlg
 from wsss_training.training import CONFIG_FILE, train
+from wsss_training.training_msdkt import train_msdkt
 
-_TRAIN = {"projected_prior": train, "wsegpc": train_wsegpc, "vlg": train_vlg}
+_TRAIN = {
+    "projected_prior": train,
+    "wsegpc": train_wsegpc,
+    "vlg": train_vlg,
+    "msdkt": train_msdkt,
+}
 
 
 def train_run(config: TrainConfig) -> bool:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import lightning
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from wsss_perception.errors import ConfigError
@@ -201,8 +203,15 @@ def prior_class_weights(config: TrainConfig, workload: Workload) -> np.ndarray:
     return class_weights(counts, config.optimization.class_balance)
 
 
+class HasTags(Protocol):
+    """Scenes that may be tagged."""
+
+    def tags_of(self, index: int) -> NDArray[np.bool_] | None:
+        """The tags of a scene, bool [C]; None for an untagged one."""
+
+
 def varying_tags(
-    scenes: SupervisedScenes,
+    scenes: HasTags,
     indices: np.ndarray,
     classes: int,
     removed: Sequence[int | None] = (),

@@ -80,26 +80,33 @@ def open_workload(config: TrainConfig) -> Workload:
     own logs and not, say, a synthetic world that has labels; from those with tags alone where none
     has a teacher; from all where all have labels. Pseudo-labels change none of that, so that all
     stages of a method hold back the same. Sweeps of weak labels without a labelled point are in
-    neither part, but for WSegPC, which learns from their tags and images.
+    neither part, but for WSegPC and MSDKT, which learn from their tags and images; such sweeps are
+    never held back.
 
     Raises:
         WsssError: a dataset, a teacher or an ontology cannot be opened; there are fewer than two
             sweeps to hold back from; or a source with a share has no sweep to train on.
     """
-    ontology, needs_labels = load_ontology(config.ontology), config.method != "wsegpc"
-    painted = config.model.cameras == "optional"
+    ontology, painted = load_ontology(config.ontology), config.model.cameras == "optional"
+    both = config.method == "msdkt" and config.msdkt.takes_images
+    needs_labels = config.method != "wsegpc" and not both
     sweeps = SupervisedSweeps(
         [
-            open_source(source, config.teacher, ontology, config.cache, needs_labels, painted)
+            open_source(source, config.teacher, ontology, config.cache, needs_labels, painted, both)
             for source in config.sources
         ]
     )
     supervision = np.array([source.supervision for source in config.sources])[sweeps.source]
     kind = next((kind for kind in _KINDS if kind in supervision), "labels")
-    candidates = np.flatnonzero(supervision == kind)
+    is_candidate, what = supervision == kind, _KINDS[kind]
+    if kind == "labels":
+        labelled = sweeps.are_labelled()
+        what = what if labelled.all() else " with a labelled point"
+        is_candidate &= labelled
+    candidates = np.flatnonzero(is_candidate)
     if len(candidates) < 2:
         raise ConfigError(
-            f"sources: {len(candidates)} sweeps{_KINDS[kind]}; training needs at least 2, of which "
+            f"sources: {len(candidates)} sweeps{what}; training needs at least 2, of which "
             "one is held back"
         )
     held_back = choose_held_back(candidates, config.held_back, config.seed)
@@ -130,8 +137,9 @@ def open_source(
     cache: str | None = None,
     needs_labels: bool = True,
     painted: bool = False,
+    images: bool = False,
 ) -> SupervisedSource:
-    """Opens one source: its sweeps, and its teacher or its 3D labels, but never both.
+    """Opens one source: its sweeps, and what supervises them, its teacher or its 3D labels.
 
     Args:
         source: what to open.
@@ -141,6 +149,7 @@ def open_source(
         needs_labels: whether labels alone teach: sweeps for which weak labels have no labelled
             point are left out, and images of weakly labelled ones not opened.
         painted: whether the points get the colours of the images, which are then opened always.
+        images: whether samples tell of their images in any case.
 
     Raises:
         ConfigError: the source has neither teacher nor labels, or labels or tags of other classes;
@@ -153,7 +162,7 @@ def open_source(
         source.dataset,
         source.root,
         labels=by_labels,
-        images=painted or not by_labels or (chosen is not None and not needs_labels),
+        images=images or painted or not by_labels or (chosen is not None and not needs_labels),
         tags=source.tags,
         weak_labels=chosen,
         **source.options,
@@ -180,6 +189,7 @@ def open_source(
         if cache is None
         else SweepCache(cache, _version(source, supervision, ontology, painted)),
         painted=painted,
+        weak_labels=source.weak_labels,
     )
 
 

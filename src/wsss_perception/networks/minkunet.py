@@ -1,5 +1,7 @@
 """MinkUNet: the sparse residual U-Net of Choy et al. (CVPR 2019), on spconv."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
 
@@ -15,6 +17,9 @@ from wsss_perception.networks.sparse import (
     upsample,
 )
 
+if TYPE_CHECKING:
+    from spconv.pytorch import SparseConvTensor
+
 
 class MinkUNet(nn.Module):
     """Sparse U-Net with four down-samplings by 2 and skip connections.
@@ -26,6 +31,7 @@ class MinkUNet(nn.Module):
 
     Attributes:
         feature_size: channels of the last decoder level, the head's input.
+        level_sizes: channels of the four decoder levels, the finest first.
 
     Raises:
         ConfigError: no such preset.
@@ -59,6 +65,7 @@ class MinkUNet(nn.Module):
             self.decoder.append(_blocks(joined, outputs, sizes.blocks[4 + step], f"level{level}"))
             channels = outputs
         self.feature_size = channels
+        self.level_sizes = planes[:3:-1]
         self.head = nn.Linear(channels, classes)
         self._device_type = ""
 
@@ -73,18 +80,29 @@ class MinkUNet(nn.Module):
 
     def backbone(self, coords: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Computes the last decoder level's features [V, feature_size]; see ``forward``."""
+        return self.levels(coords, features)[0].features
+
+    def levels(self, coords: torch.Tensor, features: torch.Tensor) -> "list[SparseConvTensor]":
+        """Computes the outputs of all decoder levels, the finest first; see ``forward``.
+
+        Returns:
+            Of each level s, 0 to 3, the voxels of 2^s times the edge: ``indices`` int32 [V_s, 4] in
+            the grid of ``sparse.to_grid``, halved s times, and ``features``
+            [V_s, level_sizes[s]]. Those of level 0 have the order of ``coords``.
+        """
         if features.device.type != self._device_type:
             select_algorithm(self, features.device)
             self._device_type = features.device.type
         x = self.stem(sparse_tensor(coords, features))
-        skips = []
+        skips, levels = [], []
         for down, encode in zip(self.down, self.encoder, strict=True):
             skips.append(x)
             x = encode(down(x))
         for up, decode in zip(self.up, self.decoder, strict=True):
             x, skip = up(x), skips.pop()
             x = decode(x.replace_feature(torch.cat([x.features, skip.features], dim=1)))
-        return x.features
+            levels.append(x)
+        return levels[::-1]
 
 
 def _blocks(channels: int, outputs: int, count: int, key: str) -> nn.Sequential:

@@ -26,15 +26,21 @@ def sparse_tensor(coords: torch.Tensor, features: torch.Tensor) -> spconv.Sparse
     Returns:
         The voxels in spconv's non-negative grid; its order of voxels is the input's.
     """
+    shifted = to_grid(coords)
+    extent = shifted[:, 1:].amax(dim=0) + 1
+    shape = (torch.div(extent + STRIDE - 1, STRIDE, rounding_mode="floor") * STRIDE).tolist()
+    batch_size = int(coords[:, 0].amax()) + 1
+    return spconv.SparseConvTensor(features, shifted.contiguous(), shape, batch_size)
+
+
+def to_grid(coords: torch.Tensor) -> torch.Tensor:
+    """Shifts the voxels of a batch [V, 4] to where none is negative; what is there stays."""
     # Whole multiples of the network's stride: down-sampling then cuts the world at the same
     # places whatever the scene's extent, and no voxel is left over at the far end.
     low = torch.div(coords[:, 1:].amin(dim=0), STRIDE, rounding_mode="floor") * STRIDE
     shifted = coords.clone()
     shifted[:, 1:] -= low
-    extent = shifted[:, 1:].amax(dim=0) + 1
-    shape = (torch.div(extent + STRIDE - 1, STRIDE, rounding_mode="floor") * STRIDE).tolist()
-    batch_size = int(coords[:, 0].amax()) + 1
-    return spconv.SparseConvTensor(features, shifted.contiguous(), shape, batch_size)
+    return shifted
 
 
 def submanifold(

@@ -6,7 +6,7 @@ from wsss_training.augment.color import jitter_colors
 from wsss_training.augment.density import CropRange, DropBeams, DropPoints, JitterPoints
 from wsss_training.augment.intensity import JitterIntensity
 from wsss_training.augment.pose import Flip, Mount, Rotate, Scale
-from wsss_training.augment.sector import random_sector, supervised_sector
+from wsss_training.augment.sector import random_sector, sector_around, supervised_sector
 
 __all__ = [
     "Augmentation",
@@ -24,5 +24,6 @@ __all__ = [
     "Scale",
     "jitter_colors",
     "random_sector",
+    "sector_around",
     "supervised_sector",
 ]

@@ -49,12 +49,22 @@ def supervised_sector(points: LabelledPoints, margin: float) -> LabelledPoints:
     Returns:
         The sector; the whole sweep where no point is labelled.
     """
-    bins = _azimuth_bins(points)
-    if (points.labels == UNKNOWN).all():
+    return sector_around(points, points.labels != UNKNOWN, margin)
+
+
+def sector_around(
+    points: LabelledPoints, wanted: NDArray[np.bool_], margin: float
+) -> LabelledPoints:
+    """Keeps the azimuths of wanted points [N], and ``margin`` radians around them.
+
+    Where none is wanted, the whole sweep is kept.
+    """
+    if not wanted.any():
         return points
-    labelled = np.bincount(bins[points.labels != UNKNOWN], minlength=_BINS) > 0
+    bins = _azimuth_bins(points)
+    occupied = np.bincount(bins[wanted], minlength=_BINS) > 0
     reach = int(np.ceil(margin / (2 * np.pi) * _BINS))
-    kept = np.any([np.roll(labelled, shift) for shift in range(-reach, reach + 1)], axis=0)
+    kept = np.any([np.roll(occupied, shift) for shift in range(-reach, reach + 1)], axis=0)
     return points.select(kept[bins])
 
 

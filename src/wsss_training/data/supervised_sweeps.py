@@ -16,6 +16,7 @@ from wsss_training.data.camera_colors import painted, read_colors
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import Dataset, Sample
 from wsss_training.data.sweep_cache import SweepCache
+from wsss_training.data.weak_labels import has_label
 from wsss_training.teachers.precomputed import PrecomputedTeacher
 from wsss_training.teachers.projection import project_probabilities, project_teacher
 
@@ -114,6 +115,7 @@ class SupervisedSource:
         cache: keeps the sweeps with their labels; None reads them anew each time.
         painted: whether the points are painted, with all cameras, see ``data.camera_colors``; their
             images are not opened otherwise.
+        weak_labels: folder of the few labelled points that the labels are; None where they are not.
     """
 
     dataset: Dataset
@@ -122,6 +124,17 @@ class SupervisedSource:
     has_teacher: bool
     cache: SweepCache | None = None
     painted: bool = False
+    weak_labels: str | None = None
+
+    def are_labelled(self) -> NDArray[np.bool_]:
+        """Which of ``indices`` have a labelled point, as far as is known, bool [S].
+
+        Raises:
+            DatasetError: see ``has_label``.
+        """
+        if self.weak_labels is None:
+            return np.ones(len(self.indices), dtype=bool)
+        return has_label(self.weak_labels, [self.dataset.sample_ids[k] for k in self.indices])
 
     def read(self, index: int) -> LabelledPoints:
         """Reads a sweep of the dataset with its labels.
@@ -170,6 +183,10 @@ class SupervisedSweeps(TorchDataset[LabelledPoints]):
 
     def __getitem__(self, index: int) -> LabelledPoints:
         return self.sources[self.source[index]].read(self._indices[index])
+
+    def are_labelled(self) -> NDArray[np.bool_]:
+        """Which sweeps have a labelled point; see ``SupervisedSource``."""
+        return np.concatenate([source.are_labelled() for source in self.sources])
 
     def sector(self, index: int, margin: float | None, rng: np.random.Generator) -> LabelledPoints:
         """Reads the part of a sweep to train on: what a camera sees, or about as much.

@@ -33,7 +33,7 @@ def project_teacher(
     for image in sample.images:
         maps = teacher(image.path)
         for values in (maps.labels, maps.confidence):
-            _check_shape(values, image)
+            check_shape(values, image)
         index, uv = image.visible_points(sample.cloud.xyz)
         found = mapping[_sample_nearest(maps.labels, uv, image)]
         scores = _sample_nearest(maps.confidence, uv, image)
@@ -65,7 +65,7 @@ def project_probabilities(
     seen = np.zeros(len(sample.cloud), dtype=np.float32)
     for image in sample.images:
         maps = probabilities(image.path)
-        _check_shape(maps[0], image)
+        check_shape(maps[0], image)
         mapped = np.zeros((classes, *maps.shape[1:]), dtype=np.float32)
         known = np.flatnonzero(mapping[: len(maps)] < classes)
         np.add.at(mapped, mapping[known], maps[known])
@@ -75,7 +75,7 @@ def project_probabilities(
     return total / np.maximum(seen, np.float32(1))[:, None]
 
 
-def _check_shape(values: NDArray, image: ImageSource) -> None:
+def check_shape(values: NDArray, image: ImageSource) -> None:
     """Raises DatasetError unless a map has the image's shape, at any resolution."""
     height, width = values.shape
     expected = width * image.camera.height / image.camera.width

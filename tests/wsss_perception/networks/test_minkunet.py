@@ -6,6 +6,7 @@ from wsss_perception.bundle import NetworkSpec
 from wsss_perception.errors import ConfigError
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_perception.networks.presets import PRESETS
+from wsss_perception.networks.sparse import sparse_tensor, to_grid
 
 
 def random_scene(seed, count=400, extent=40):
@@ -68,6 +69,38 @@ def test_minkunet_takes_a_single_voxel(network):
     logits = network(torch.zeros(1, 4, dtype=torch.int32), torch.ones(1, 2))
     assert logits.shape == (1, 5)
     assert torch.isfinite(logits).all()
+
+
+@torch.no_grad()
+def test_minkunet_backbone_is_the_last_of_its_levels_to_the_bit(network):
+    coords, features = random_scene(6)
+    levels = network.levels(coords, features)
+    x, skips, expected = network.stem(sparse_tensor(coords, features)), [], []
+    for down, encode in zip(network.down, network.encoder, strict=True):
+        skips.append(x)
+        x = encode(down(x))
+    for up, decode in zip(network.up, network.decoder, strict=True):
+        x = up(x)
+        x = decode(x.replace_feature(torch.cat([x.features, skips.pop().features], dim=1)))
+        expected.insert(0, x)
+    assert all(map(torch.equal, (x.features for x in levels), (x.features for x in expected)))
+    assert [x.features.shape[1] for x in levels] == list(network.level_sizes)
+    assert torch.equal(network.backbone(coords, features), levels[0].features)
+    assert torch.equal(network(coords, features), network.head(levels[0].features))
+
+
+@torch.no_grad()
+def test_minkunet_levels_hold_the_voxels_halved_once_more_each(network):
+    coords, features = random_scene(7)
+    levels = network.levels(coords, features)
+    grid = to_grid(coords)
+    assert torch.equal(levels[0].indices, grid)
+    assert len(levels) == 4
+    for level, x in enumerate(levels):
+        halved = grid.clone()
+        halved[:, 1:] = torch.div(grid[:, 1:], 2**level, rounding_mode="floor")
+        assert torch.equal(x.indices.unique(dim=0), halved.unique(dim=0))
+        assert len(x.indices) == len(x.features) == len(halved.unique(dim=0))
 
 
 def test_minkunet_refuses_an_unknown_preset_naming_the_known():
