@@ -46,8 +46,9 @@ ROWS = {
 ALL, FULL = "all", "full supervision"
 FULL_OVERRIDES = (
     *("method=projected_prior", "teacher=null"),
-    "sources.0.weak_labels=null",
+    *("sources.0.weak_labels=null", "augment.sector_margin=null"),
 )
+"""Whole sweeps, as the rows with a few labels all around take them."""
 
 
 def main() -> None:
@@ -108,13 +109,13 @@ def train_and_score(arguments: argparse.Namespace, labels: str, row: str, seed: 
         return
     run = output / "runs" / name
     words = [f"data_root={output / 'development'}", f"output={run}", f"seed={seed}"]
-    words += ["optimization.workers=0"]
+    words += ["optimization.workers=0", *arguments.overrides]  # what a row leaves out stays out
     if row == FULL:
         words += FULL_OVERRIDES
     else:
         words += [f"sources.0.weak_labels={labels_folder(output, labels, seed)}", *ROWS[row]]
     if not (run / "bundle").exists():
-        command("train", CONFIG, *words, *arguments.overrides, log=run.with_suffix(".log"))
+        command("train", CONFIG, *words, log=run.with_name(f"{name}.log"))
     scores = run / f"{arguments.family}.json"
     words = ["--bundle", run / "bundle", "--dataset", "semantic_kitti"]
     words += ["--root", output / arguments.family, "--json", scores]
@@ -134,7 +135,7 @@ def draw_labels(output: Path, labels: str, seed: int) -> None:
     if not folder.exists():
         words = ["--dataset", "semantic_kitti", "--root", output / "development"]
         words += [*LABELS[labels], "--seed", seed]
-        command("weak-labels", folder, *words, log=folder.with_suffix(".log"))
+        command("weak-labels", folder, *words, log=folder.with_name(f"{folder.name}.log"))
 
 
 def slug(name: str) -> str:

@@ -80,8 +80,9 @@ def wrong_msdkt(
                 "config's; without any set msdkt.transfer_weight=0 msdkt.contrast_weight=0"
             )
         if not config.takes_images and has_teacher:
+            key = "teacher" if source.teacher is None else f"sources.{number}.teacher"
             messages.append(
                 f"sources[{number}]: has a teacher, which 'method: msdkt' makes no use of while "
-                "msdkt.transfer_weight and msdkt.contrast_weight are 0; say teacher=null"
+                f"msdkt.transfer_weight and msdkt.contrast_weight are 0; say {key}=null"
             )
     return messages

@@ -36,7 +36,7 @@ from wsss_training.augment import (
     Rotate,
     Scale,
 )
-from wsss_training.config import OptimizationConfig, TrainConfig, config_to_yaml
+from wsss_training.config import OptimizationConfig, TrainConfig, config_to_yaml, load_config
 from wsss_training.config_model import AugmentConfig
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
@@ -199,21 +199,22 @@ def last_checkpoint(output: Path) -> Path:
 def claim(output: Path, config: TrainConfig) -> None:
     """Makes the run's folder, or checks that one that has checkpoints is of the same run.
 
-    The first of several processes does so, and the others look whether they see it.
+    The first of several processes does so, and the others look whether they see it. A run of an
+    older version, which had fewer settings, goes on with the defaults of those that it lacks.
 
     Raises:
         ConfigError: it is of another configuration, or not one folder for all processes.
     """
     text, path = config_to_yaml(config), output / CONFIG_FILE
     if place().is_first:
-        if not any(output.glob("**/last.ckpt")):
-            output.mkdir(parents=True, exist_ok=True)
-            write_whole(path, text.encode("utf-8"))
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+        started = any(output.glob("**/last.ckpt"))
+        if started and not (path.exists() and config_to_yaml(load_config(path)) == text):
             raise ConfigError(
                 f"{output}: holds a run of another configuration; choose another 'output', or "
                 "remove the folder"
             )
+        output.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text.encode("utf-8"))
     wait_for_all()
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         raise ConfigError(

@@ -106,9 +106,10 @@ def open_transfer_sweeps(config: TrainConfig, workload: Workload) -> TransferSwe
             "needs teachers of one ontology"
         )
     settings = config.msdkt
-    reads_maps = settings.transfer_weight > 0
+    reads_maps, reads_labels = settings.transfer_weight > 0, settings.contrast_weight > 0
+    margin = config.augment.sector_margin
     return TransferSweeps(
-        sources, TransferSettings(settings.views, reads_maps, config.augment.sector_margin)
+        sources, TransferSettings(settings.views, reads_maps, reads_labels, margin)
     )
 
 
@@ -121,7 +122,9 @@ def _open_source(
     cache = None
     if config.cache is not None:
         read = source.dataset, str(Path(source.root).absolute()), source.options
-        cache = ArrayCache(config.cache, repr(("transfer", FORMAT, read, teacher.version)))
+        read_labels = config.msdkt.contrast_weight > 0
+        version = "transfer", FORMAT, read, teacher.version, read_labels
+        cache = ArrayCache(config.cache, repr(version))
     return TransferSource(opened, teacher, cache)
 
 

@@ -25,7 +25,7 @@ from wsss_training.data import open_dataset
 from wsss_training.evaluate import evaluate
 from wsss_training.export import export_bundle, provenance
 from wsss_training.metrics import semantic_kitti_scores
-from wsss_training.training import build_network, train
+from wsss_training.training import CONFIG_FILE, build_network, claim, train
 from wsss_training.workload import open_workload
 
 
@@ -176,6 +176,26 @@ def test_train_refuses_the_folder_of_another_configuration(mini_log, trained):
     config = load_config(mini_log.config, [f"output={trained[0]}", "seed=7"])
     with pytest.raises(ConfigError, match="another configuration"):
         train(config)
+
+
+def test_a_run_goes_on_though_a_newer_version_has_more_settings(mini_log, tmp_path):
+    config = load_config(mini_log.config, [f"output={tmp_path}"])
+    claim(tmp_path, config)
+    (tmp_path / "last.ckpt").touch()
+    path = tmp_path / CONFIG_FILE
+    text = path.read_text()
+    settings = yaml.safe_load(text)
+    for name in ("msdkt", "vlg"):
+        del settings[name]
+    path.write_text(yaml.safe_dump(settings))
+    claim(tmp_path, config)
+    assert path.read_text() == text
+    path.write_text(yaml.safe_dump({**settings, "seed": 7}))
+    with pytest.raises(ConfigError, match="another configuration"):
+        claim(tmp_path, config)
+    path.unlink()
+    with pytest.raises(ConfigError, match="another configuration"):
+        claim(tmp_path, config)
 
 
 def test_start_from_takes_a_bundles_weights_and_a_fresh_head_for_other_classes(

@@ -16,6 +16,7 @@ from wsss_perception.bundle import read_bundle
 from wsss_perception.cli import main
 from wsss_perception.engines import load_engine
 from wsss_perception.errors import ConfigError, DatasetError
+from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import load_ontology
 from wsss_perception.segmenter import Segmenter
 from wsss_perception.texts import TextEmbeddings, write_texts
@@ -24,6 +25,7 @@ from wsss_training.config import TrainConfig, load_config
 from wsss_training.data import open_dataset
 from wsss_training.data.sample import read_pixels
 from wsss_training.data.sparse_labels import draw_share
+from wsss_training.data.transfer_sweeps import PSEUDO_LABEL
 from wsss_training.data.weak_labels import write_weak_labels
 from wsss_training.evaluate import evaluate
 from wsss_training.methods.msdkt import MSDKT
@@ -164,6 +166,23 @@ def test_a_missing_map_is_named(config, tmp_path):
     opened.msdkt.transfer_weight = 0.0
     read = open_transfer_sweeps(opened, open_workload(opened)).read(3, np.random.default_rng(0))
     assert read.maps == ()
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_labels_are_of_the_contrast_and_not_needed_without(config, tmp_path, cached):
+    root, rng = tmp_path / "teacher", np.random.default_rng(0)
+    shutil.copytree(config().teacher.root, root)
+    for kind in ("label", "conf"):
+        for path in root.rglob(f"*.{kind}.png"):
+            path.unlink()
+    words = [f"teacher.root={root}", *([f"cache={tmp_path / 'cache'}"] if cached else [])]
+    opened = config(*words, "msdkt.contrast_weight=0")
+    read = open_transfer_sweeps(opened, open_workload(opened)).read(3, rng)
+    assert len(read.pairs) > 100
+    assert (read.points.attributes[PSEUDO_LABEL] == UNKNOWN).all()
+    opened = config(*words)
+    with pytest.raises(DatasetError, match=r"000003\.label\.png: the teacher has no map"):
+        open_transfer_sweeps(opened, open_workload(opened)).read(3, rng)
 
 
 def test_teachers_of_different_classes_are_refused(config, tmp_path):

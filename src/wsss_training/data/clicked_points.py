@@ -53,8 +53,8 @@ def read_clicks(path: Path, ontology: Ontology) -> dict[str, list[Click]]:
         The clicks of each sample, by its id.
 
     Raises:
-        DatasetError: the file cannot be read, lacks a column, or has a line with something else
-            than numbers, or with an unknown class.
+        DatasetError: the file cannot be read, lacks a column, has no line below its first, or one
+            with something else than numbers, or with an unknown class.
     """
     clicks: dict[str, list[Click]] = defaultdict(list)
     try:
@@ -71,6 +71,8 @@ def read_clicks(path: Path, ontology: Ontology) -> dict[str, list[Click]]:
                 clicks[row["sample"] or ""].append(_parse(row, ontology, where))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
+    if not clicks:
+        raise DatasetError(f"{path}: has no click, a line below the one that names the columns")
     return dict(clicks)
 
 

@@ -13,7 +13,12 @@ from wsss_training.data.array_cache import ArrayCache, Arrays
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import ImageSource, Sample, scene_of
 from wsss_training.data.scene_draws import INDEX
-from wsss_training.data.supervised_sweeps import SupervisedSource, TeacherSupervision
+from wsss_training.data.supervised_sweeps import (
+    NoSupervision,
+    SupervisedSource,
+    Supervision,
+    TeacherSupervision,
+)
 from wsss_training.data.tagged_dataset import TaggedDataset
 from wsss_training.data.view_choice import draw_views
 from wsss_training.teachers.projection import check_shape
@@ -72,11 +77,13 @@ class TransferSettings:
     Attributes:
         views: most views of a draw.
         reads_maps: whether the maps of class probabilities are read.
+        reads_labels: whether the teacher's labels are read; without, no point has one of them.
         sector_margin: context kept around the azimuths that teach, radians; None for whole sweeps.
     """
 
     views: int
     reads_maps: bool
+    reads_labels: bool
     sector_margin: float | None
 
 
@@ -155,7 +162,7 @@ class TransferSweeps:
         source, number = self._index[index]
         sample = source.source.dataset[number]
         labels, weights = source.source.supervision(sample)
-        pairs, pseudo, confidence = _look(sample, source)
+        pairs, pseudo, confidence = _look(sample, source, self._settings.reads_labels)
         known = pseudo != UNKNOWN
         if sample.tags is not None:
             known[known] = sample.tags[pseudo[known]]
@@ -193,26 +200,25 @@ class TransferSweeps:
 
 
 def _look(
-    sample: Sample, source: TransferSource
+    sample: Sample, source: TransferSource, reads_labels: bool
 ) -> tuple[Pairs, NDArray[np.uint8], NDArray[np.float32]]:
     """Finds what all views see, and the teacher's label uint8 [N] and confidence of each point."""
-    teacher = source.teacher
-    if teacher is None:
+    if source.teacher is None:
         nobody = np.zeros(0, dtype=np.int64)
-        points = len(sample.cloud)
-        unknown = np.full(points, UNKNOWN, dtype=np.uint8)
         none = Pairs(nobody, nobody, np.zeros((0, 2), dtype=np.float32))
-        return none, unknown, np.zeros(points, dtype=np.float32)
+        return none, *NoSupervision()(sample)
+    supervision: Supervision = source.teacher if reads_labels else NoSupervision()
 
     def compute() -> Arrays:
         pairs = find_pairs(sample)
-        labels, confidence = teacher(sample)
+        labels, confidence = supervision(sample)
         return {**vars(pairs), PSEUDO_LABEL: labels, CONFIDENCE: confidence}
 
     if source.cache is None:
         arrays = compute()
     else:
-        inputs = [*sample.files, *teacher.files(sample)]
+        depth = [image.depth.path for image in sample.images if image.depth is not None]
+        inputs = [*sample.files, *depth, *supervision.files(sample)]
         arrays = source.cache.get(sample.sample_id, inputs, compute)
     pairs = Pairs(arrays["point"], arrays["view"], arrays["uv"])
     return pairs, arrays[PSEUDO_LABEL], arrays[CONFIDENCE]

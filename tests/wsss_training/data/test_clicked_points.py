@@ -66,6 +66,7 @@ def test_the_same_click_twice_is_one_label(clicks_of):
     [
         ("sample,x,y,class\n", "no column z"),
         ("", "no column sample, x, y, z, class"),
+        (HEAD, "has no click"),
         (HEAD + "drive/0,0,0,0,cars\n", "line 2: .* no class 'cars'; did you mean 'car'"),
         (HEAD + "drive/0,0,0,0,qqqq\n", "no class 'qqqq'; known: car, bicycle"),
         (HEAD + "drive/0,0,0\n", "line 2: .* no class ''"),

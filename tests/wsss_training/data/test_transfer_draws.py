@@ -102,7 +102,13 @@ def make(teacher="own", tags=None, cache=None, weak="few", **settings) -> Transf
     if weak is None:
         dataset.labels = [np.full(POINTS, 4, np.uint8) for _ in range(3)]
     source = SupervisedSource(dataset, range(3), LabelSupervision(), False, weak_labels=weak)
-    settings = {"views": 6, "reads_maps": True, "sector_margin": None, **settings}
+    settings = {
+        "views": 6,
+        "reads_maps": True,
+        "reads_labels": True,
+        "sector_margin": None,
+        **settings,
+    }
     teacher = Teacher() if teacher == "own" else teacher
     return TransferSweeps([TransferSource(source, teacher, cache)], TransferSettings(**settings))
 
