@@ -48,6 +48,7 @@ FRAMES, SIZE = 24, (160, 120)
 POINTS_ALONE = ("wsegpc.image_network=null", "wsegpc.guidance=none")
 PAPER = ("wsegpc.center=false",)
 NO_VOTES = ("wsegpc.consistency=none",)
+MIX = ("wsegpc.mix=true", *(f"wsegpc.{s}_stage.batch_size=2" for s in ("guidance", "consistency")))
 ONE_STEP = ("optimization.steps=1", "optimization.validate_every=1")  # no segmenter: labels count
 
 
@@ -80,8 +81,8 @@ ROWS = {
     "+ CMG + RPC": Row((*PAPER, "wsegpc.consistent_images=false"), CMG),
     FULL: Row(PAPER, CMG),
     f"{FULL}, centered": Row((), CMG),
-    f"{FULL} + Mix3D": Row((*PAPER, "wsegpc.mix=true")),
-    f"{FULL} + Mix3D, centered": Row(("wsegpc.mix=true",), f"{FULL} + Mix3D", ("guidance",)),
+    f"{FULL} + Mix3D": Row((*PAPER, *MIX)),
+    f"{FULL} + Mix3D, centered": Row(MIX, f"{FULL} + Mix3D", ("guidance",)),
 }
 STUDIES = {
     **{

@@ -15,10 +15,13 @@ class StageConfig:
     Attributes:
         steps: optimizer steps; 0 leaves the stage out.
         learning_rate: the highest.
+        batch_size: draws a step and process, of two scenes each with ``mix``; that of
+            ``optimization`` if None.
     """
 
     steps: int = 1000
     learning_rate: float = 0.01
+    batch_size: int | None = None
 
 
 @dataclass
@@ -131,7 +134,9 @@ def wrong_values(config: WSegPCConfig) -> list[str]:
         for name, known in choices.items()
         if getattr(config, name) not in known
     ]
+    sizes = (config.guidance_stage.batch_size, config.consistency_stage.batch_size)
     wrong = {
+        "a stage's batch_size: must be positive": any(s is not None and s < 1 for s in sizes),
         "image_size: needs a positive height and width": len(config.image_size) != 2
         or min(config.image_size) < 1,
         "color_jitter: must lie in 0..1": not 0 <= config.color_jitter <= 1,

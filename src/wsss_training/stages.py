@@ -155,10 +155,11 @@ def run_stage(
         for threshold in module.thresholds.values():
             threshold.reset()  # type: ignore[operator]
     settings = config.optimization
-    schedule = Schedule(folder, stage.steps, settings.batch_size)
+    batch_size = settings.batch_size if stage.batch_size is None else stage.batch_size
+    schedule = Schedule(folder, stage.steps, batch_size)
 
     def loader(trainer: lightning.Trainer) -> DataLoader[SceneDraw]:
-        draws = stage.steps * settings.batch_size * trainer.world_size
+        draws = stage.steps * batch_size * trainer.world_size
         turn = config.wsegpc.teacher_rotation
         drawn = SceneDraws(
             scenes,
@@ -172,7 +173,7 @@ def run_stage(
         )
         return DataLoader(
             drawn,
-            batch_size=settings.batch_size,
+            batch_size=batch_size,
             sampler=ResumingSampler(draws, schedule.position(trainer)),
             collate_fn=SceneCollator(spec),
             num_workers=settings.workers,

@@ -272,6 +272,21 @@ def test_each_stage_has_draws_and_pairs_of_its_own(config, tmp_path, monkeypatch
     assert first[1].shape != second[1].shape or (first[1] != second[1]).any()
 
 
+@pytest.mark.parametrize(("words", "expected"), [((), 2), (("guidance_stage.batch_size=1",), 1)])
+def test_a_stage_may_have_a_batch_size_of_its_own(config, tmp_path, monkeypatch, words, expected):
+    settings = config("optimization.batch_size=2", *(f"wsegpc.{word}" for word in words))
+    workload = open_workload(settings)
+    scenes, stage = open_scenes(settings, workload.sweeps.sources), settings.wsegpc.guidance_stage
+
+    def fit(module, loader, _, schedule, *others):
+        loaded = loader(SimpleNamespace(world_size=1))
+        assert loaded.batch_size == schedule.batch_size == expected
+        assert len(loaded.dataset) == stage.steps * expected
+
+    monkeypatch.setattr("wsss_training.stages.fit", fit)
+    run_stage(settings, workload, scenes, tmp_path, stage, False, None)
+
+
 def test_labels_of_another_network_are_not_mixed_in(tmp_path):
     claim_folder(tmp_path / "labels", {"ontology": "semantic_kitti", "checkpoint": "a"})
     claim_folder(tmp_path / "labels", {"ontology": "semantic_kitti", "checkpoint": "a"})
@@ -294,6 +309,7 @@ def test_labels_of_another_network_are_not_mixed_in(tmp_path):
         ("wsegpc.pool.regions=1.5", r"pool\.regions: must lie in 0\.\.1"),
         ("wsegpc.pool.regions=-0.1", r"pool\.regions: must lie in 0\.\.1"),
         ("wsegpc.pool.teacher=1", "teacher"),
+        ("wsegpc.consistency_stage.batch_size=0", "a stage's batch_size: must be positive"),
         ("wsegpc.image_size=[3]", "image_size: needs a positive height and width"),
     ],
 )

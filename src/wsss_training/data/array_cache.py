@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,15 @@ class ArrayCache:
             if self._can_write:
                 _log.warning("%s: nothing more is cached: %s", path, error.strerror or error)
             self._can_write = False
+
+
+def digest_arrays(arrays: Mapping[str, NDArray]) -> str:
+    """What tells named arrays from others; their order does not matter."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].dtype} {arrays[name].shape}".encode())
+        digest.update(arrays[name].tobytes())
+    return digest.hexdigest()
 
 
 def user_cache() -> Path:

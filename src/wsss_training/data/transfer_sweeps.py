@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
 from wsss_training.augment import random_sector, sector_around
-from wsss_training.data.array_cache import ArrayCache, Arrays
+from wsss_training.data.array_cache import ArrayCache, Arrays, digest_arrays
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.sample import ImageSource, Sample, scene_of
 from wsss_training.data.scene_draws import INDEX
@@ -23,7 +24,7 @@ from wsss_training.data.tagged_dataset import TaggedDataset
 from wsss_training.data.view_choice import draw_views
 from wsss_training.teachers.projection import check_shape
 
-FORMAT = 1
+FORMAT = 2
 """To be raised with any change of what is kept in the cache."""
 
 PSEUDO_LABEL = "pseudo_label"
@@ -63,11 +64,6 @@ class Pairs:
         """
         place = _places(kept, points)
         return replace(self, point=place[self.point]).select(place[self.point] >= 0)
-
-    def select_views(self, kept: NDArray[np.int64], views: int) -> "Pairs":
-        """Returns the pairs of some of the views; arguments as of ``select_points``."""
-        place = _places(kept, views)
-        return replace(self, view=place[self.view]).select(place[self.view] >= 0)
 
 
 @dataclass(frozen=True)
@@ -162,7 +158,10 @@ class TransferSweeps:
         source, number = self._index[index]
         sample = source.source.dataset[number]
         labels, weights = source.source.supervision(sample)
-        pairs, pseudo, confidence = _look(sample, source, self._settings.reads_labels)
+        there = sample.images if source.teacher is not None else ()
+        images = [there[view] for view in draw_views(len(there), self._settings.views, rng)]
+        looks = [_look(sample, image, source, self._settings.reads_labels) for image in images]
+        pairs, pseudo, confidence = join_looks(looks, len(labels))
         known = pseudo != UNKNOWN
         if sample.tags is not None:
             known[known] = sample.tags[pseudo[known]]
@@ -172,11 +171,9 @@ class TransferSweeps:
             PSEUDO_LABEL: np.where(known, pseudo, np.uint8(UNKNOWN)),
             CONFIDENCE: np.where(known, confidence, np.float32(0)),
         }
-        views = draw_views(len(sample.images), self._settings.views, rng)
-        pairs = pairs.select_views(views, len(sample.images))
         maps: tuple[NDArray[np.float32], ...] = ()
         if source.teacher is not None and self._settings.reads_maps:
-            maps = tuple(_read_map(sample.images[view], source.teacher) for view in views)
+            maps = tuple(_read_map(image, source.teacher) for image in images)
         points = LabelledPoints(sample.cloud, labels, weights, attributes)
         part = self._part(points, pairs, source.source.weak_labels is not None, rng)
         return TransferScene(part, pairs, maps, len(points), sample.tags)
@@ -199,48 +196,55 @@ class TransferSweeps:
         return sector_around(points, teaches, margin)
 
 
-def _look(
-    sample: Sample, source: TransferSource, reads_labels: bool
-) -> tuple[Pairs, NDArray[np.uint8], NDArray[np.float32]]:
-    """Finds what all views see, and the teacher's label uint8 [N] and confidence of each point."""
-    if source.teacher is None:
-        nobody = np.zeros(0, dtype=np.int64)
-        none = Pairs(nobody, nobody, np.zeros((0, 2), dtype=np.float32))
-        return none, *NoSupervision()(sample)
-    supervision: Supervision = source.teacher if reads_labels else NoSupervision()
-
-    def compute() -> Arrays:
-        pairs = find_pairs(sample)
-        labels, confidence = supervision(sample)
-        return {**vars(pairs), PSEUDO_LABEL: labels, CONFIDENCE: confidence}
-
-    if source.cache is None:
-        arrays = compute()
-    else:
-        depth = [image.depth.path for image in sample.images if image.depth is not None]
-        inputs = [*sample.files, *depth, *supervision.files(sample)]
-        arrays = source.cache.get(sample.sample_id, inputs, compute)
-    pairs = Pairs(arrays["point"], arrays["view"], arrays["uv"])
-    return pairs, arrays[PSEUDO_LABEL], arrays[CONFIDENCE]
-
-
-def find_pairs(sample: Sample) -> Pairs:
-    """Finds which points of a sample each of its images sees; no image is opened.
+def _look(sample: Sample, image: ImageSource, source: TransferSource, reads_labels: bool) -> Arrays:
+    """Finds what one view sees: points and places of P pairs, the teacher's label and confidence.
 
     Raises:
-        DatasetError: a depth image cannot be read.
+        DatasetError: the depth image or a map of the teacher cannot be read.
     """
-    points, views, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 2))]
-    for number, image in enumerate(sample.images):
+    alone = replace(sample, images=(image,))
+    teacher = source.teacher if reads_labels else None
+    supervision: Supervision = NoSupervision() if teacher is None else teacher
+
+    def compute() -> Arrays:
         point, uv = image.visible_points(sample.cloud.xyz)
-        points.append(point)
-        views.append(np.full(len(point), number))
-        places.append((uv + 0.5) / [image.camera.width, image.camera.height])
-    return Pairs(
-        np.concatenate(points).astype(np.int64),
-        np.concatenate(views).astype(np.int64),
-        np.concatenate(places).astype(np.float32),
-    )
+        labels, confidence = supervision(alone)
+        place = (uv + 0.5) / [image.camera.width, image.camera.height]
+        return {
+            "point": point.astype(np.int32),
+            "uv": place.astype(np.float32),
+            PSEUDO_LABEL: labels[point],
+            CONFIDENCE: confidence[point],
+        }
+
+    if source.cache is None:
+        return compute()
+    known: dict[str, NDArray] = {"xyz": sample.cloud.xyz, "K": image.camera.matrix}
+    known["T"] = image.T_camera_lidar
+    depth = [] if image.depth is None else [image.depth.path]
+    inputs: list[Path | str] = [digest_arrays(known), *depth, *supervision.files(alone)]
+    name = f"{sample.sample_id}/{image.name}_{image.path.stem}"
+    return source.cache.get(name, inputs, compute)
+
+
+def join_looks(
+    looks: Sequence[Arrays], points: int
+) -> tuple[Pairs, NDArray[np.uint8], NDArray[np.float32]]:
+    """The pairs of all views, and of each point the most confident label, or UNKNOWN."""
+    labels = np.full(points, UNKNOWN, dtype=np.uint8)
+    confidence = np.zeros(points, dtype=np.float32)
+    seen, views, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 2))]
+    for view, look in enumerate(looks):
+        point, scores = look["point"].astype(np.int64), look[CONFIDENCE]
+        better = (look[PSEUDO_LABEL] != UNKNOWN) & (scores > confidence[point])
+        labels[point[better]] = look[PSEUDO_LABEL][better]
+        confidence[point[better]] = scores[better]
+        seen.append(point)
+        views.append(np.full(len(point), view))
+        places.append(look["uv"])
+    uv = np.concatenate(places).astype(np.float32)
+    pairs = Pairs(np.concatenate(seen), np.concatenate(views).astype(np.int64), uv)
+    return pairs, labels, confidence
 
 
 def _read_map(image: ImageSource, teacher: TeacherSupervision) -> NDArray[np.float32]:

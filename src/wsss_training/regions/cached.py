@@ -1,13 +1,12 @@
 """Regions of clouds, kept on disk: finding them takes seconds."""
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wsss_perception.frame import PointCloud
-from wsss_training.data.array_cache import ArrayCache
+from wsss_training.data.array_cache import ArrayCache, digest_arrays
 from wsss_training.regions import REGION_VERSION, REGIONS
 
 _REGION = "region"
@@ -38,13 +37,5 @@ class CachedRegions:
         def compute() -> dict[str, NDArray]:
             return {_REGION: self._partition(cloud)}
 
-        return self._cache.get(sample_id, [_digest(cloud)], compute)[_REGION]
-
-
-def _digest(cloud: PointCloud) -> str:
-    """What tells a cloud from others: its points and channels."""
-    digest = hashlib.blake2b(cloud.xyz.tobytes(), digest_size=16)
-    for name in sorted(cloud.channels):
-        digest.update(name.encode())
-        digest.update(cloud.channels[name].tobytes())
-    return digest.hexdigest()
+        known = digest_arrays({"xyz": cloud.xyz, **cloud.channels})
+        return self._cache.get(sample_id, [known], compute)[_REGION]

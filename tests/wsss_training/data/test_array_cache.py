@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wsss_training.data.array_cache import ArrayCache, user_cache
+from wsss_training.data.array_cache import ArrayCache, digest_arrays, user_cache
 
 
 class Computation:
@@ -134,3 +134,16 @@ def test_processes_that_share_a_cache_never_see_half_a_file(tmp_path, source):
 def test_user_cache_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert user_cache() == tmp_path / "wsss_training"
+
+
+def test_a_digest_tells_names_types_shapes_and_values_but_not_order():
+    a, b = np.arange(6, dtype=np.float32), np.arange(6, dtype=np.float32) + 1
+    known = digest_arrays({"a": a, "b": b})
+    assert digest_arrays({"b": b, "a": a.copy()}) == known
+    others = [
+        {"a": b, "b": a},
+        {"a": a},
+        {"a": a.astype(np.int32), "b": b},
+        {"a": a.reshape(2, 3), "b": b},
+    ]
+    assert len({known, *map(digest_arrays, others)}) == 5

@@ -29,6 +29,7 @@ from wsss_training.data.transfer_sweeps import (
     TransferSettings,
     TransferSource,
     TransferSweeps,
+    join_looks,
 )
 
 POINTS, CLASSES = 600, 19
@@ -73,10 +74,11 @@ class Sweeps:
 
 
 class Teacher:
-    """Takes point n for class n mod 19, with a confidence of (n mod 7) / 10; maps tell the view."""
+    """Point n is of class n mod 19, by a confidence of (n mod 7 + 1) / 10; maps tell the view."""
 
     def __init__(self) -> None:
-        self.asked, self.classes = 0, 19
+        self.asked: list[str] = []
+        self.classes = 19
         self.teacher = SimpleNamespace(
             ontology=load_ontology("cityscapes"),
             probabilities=self.probabilities,
@@ -84,9 +86,10 @@ class Teacher:
         )
 
     def __call__(self, sample: Sample) -> tuple[np.ndarray, np.ndarray]:
-        self.asked += 1
+        (image,) = sample.images
+        self.asked.append(image.path.stem)
         number = np.arange(POINTS)
-        return (number % CLASSES).astype(np.uint8), (number % 7 / 10).astype(np.float32)
+        return (number % CLASSES).astype(np.uint8), ((number % 7 + 1) / 10).astype(np.float32)
 
     def probabilities(self, path: Path) -> np.ndarray:
         sweep, camera = map(int, path.stem.split("_"))
@@ -171,7 +174,7 @@ def test_pseudo_labels_are_of_seen_points_without_a_label():
     assert known.any()
     np.testing.assert_array_equal(pseudo[known], index[known] % CLASSES)
     confidence = draw.points.attributes[CONFIDENCE][known]
-    np.testing.assert_allclose(confidence, index[known] % 7 / 10, rtol=1e-6)
+    np.testing.assert_allclose(confidence, (index[known] % 7 + 1) / 10, rtol=1e-6)
     seen = np.isin(np.arange(len(index)), draw.pairs.point)
     np.testing.assert_array_equal(known, seen & (draw.points.labels == UNKNOWN))
 
@@ -244,11 +247,38 @@ def test_what_is_cached_is_the_same_and_not_computed_again(tmp_path):
     first, expected = Teacher(), draws_of(make())[0]
     drawn(first)
     again, second = drawn(second := Teacher()), second
-    assert (first.asked, second.asked) == (1, 0)
+    sweep = first.asked[0][0]
+    assert (first.asked, second.asked) == ([f"{sweep}_0", f"{sweep}_1"], [])
     for name, values in vars(expected.pairs).items():
         np.testing.assert_array_equal(getattr(again.pairs, name), values)
     for name, values in expected.points.attributes.items():
         np.testing.assert_array_equal(again.points.attributes[name], values)
+
+
+def test_views_that_are_not_drawn_are_not_looked_at():
+    teacher = Teacher()
+    draw = draws_of(make(teacher, views=1))[0]
+    assert len(teacher.asked) == len(draw.maps) == 1
+    assert len(draw.pairs)
+    nobody = draws_of(make(None))[0]
+    assert (len(nobody.pairs), nobody.maps) == (0, ())
+
+
+def test_a_point_takes_the_most_confident_label_of_its_views():
+    looks = [
+        {"point": [0, 2, 3], PSEUDO_LABEL: [5, 6, UNKNOWN], CONFIDENCE: [0.5, 0.9, 0.0]},
+        {"point": [2, 0, 3], PSEUDO_LABEL: [7, 8, 9], CONFIDENCE: [0.2, 0.7, 0.1]},
+    ]
+    types = {"point": np.int32, PSEUDO_LABEL: np.uint8, CONFIDENCE: np.float32}
+    arrays = [{key: np.array(values, types[key]) for key, values in look.items()} for look in looks]
+    for look in arrays:
+        look["uv"] = np.full((3, 2), 0.25, np.float32)
+    pairs, labels, confidence = join_looks(arrays, 5)
+    assert pairs.point.tolist() == [0, 2, 3, 2, 0, 3]
+    assert pairs.view.tolist() == [0, 0, 0, 1, 1, 1]
+    assert labels.tolist() == [8, UNKNOWN, 6, 9, UNKNOWN]
+    np.testing.assert_allclose(confidence, [0.7, 0, 0.9, 0.1, 0])
+    assert [len(part) for part in vars(join_looks([], 5)[0]).values()] == [0, 0, 0]
 
 
 def test_maps_of_other_classes_are_refused():
