@@ -27,7 +27,7 @@ from wsss_training.data.supervised_scenes import (
     structure_labels,
 )
 from wsss_training.data.supervised_sweeps import SupervisedSource
-from wsss_training.data.training_set import ResumingSampler, count_classes
+from wsss_training.data.training_set import count_classes, resuming_loader
 from wsss_training.labelling import check_sources, label_sources
 from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.wsegpc import WSegPC
@@ -171,14 +171,8 @@ def run_stage(
             seed,
             spec.features,
         )
-        return DataLoader(
-            drawn,
-            batch_size=batch_size,
-            sampler=ResumingSampler(draws, schedule.position(trainer)),
-            collate_fn=SceneCollator(spec),
-            num_workers=settings.workers,
-            persistent_workers=settings.workers > 0,
-            pin_memory=torch.cuda.is_available(),
+        return resuming_loader(
+            drawn, batch_size, schedule.position(trainer), SceneCollator(spec), settings.workers
         )
 
     held_back = partial(held_back_loader, workload)

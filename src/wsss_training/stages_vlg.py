@@ -21,7 +21,7 @@ from wsss_training.data.embedded_draws import (
 )
 from wsss_training.data.fused_store import FusedStore
 from wsss_training.data.labelled_rows import LabelledRows, Rows, collate_rows
-from wsss_training.data.training_set import ResumingSampler
+from wsss_training.data.training_set import resuming_loader
 from wsss_training.fusing import VisionLanguage, fuse_sources, open_vision_language
 from wsss_training.labelling_vlg import EmbeddingLabeller, label_fused
 from wsss_training.methods.vlg import VLG, Specialisation
@@ -118,13 +118,12 @@ def train_adapter(
 
     def loader(trainer: lightning.Trainer) -> DataLoader[Rows]:
         draws = steps * settings.batch_size * trainer.world_size
-        return DataLoader(
+        return resuming_loader(
             rows(DrawOrder(workload.groups, config.seed, draws)),
-            batch_size=settings.batch_size,
-            sampler=ResumingSampler(draws, schedule.position(trainer)),
-            collate_fn=collate_rows,
-            num_workers=settings.workers,
-            persistent_workers=settings.workers > 0,
+            settings.batch_size,
+            schedule.position(trainer),
+            collate_rows,
+            settings.workers,
         )
 
     def held_back(here: Place) -> DataLoader[Rows]:
@@ -161,14 +160,12 @@ def train_network(
             config.vlg.points,
             config.seed,
         )
-        return DataLoader(
+        return resuming_loader(
             drawn,
-            batch_size=settings.batch_size,
-            sampler=ResumingSampler(draws, schedule.position(trainer)),
-            collate_fn=EmbeddedCollator(model_spec(config)),
-            num_workers=settings.workers,
-            persistent_workers=settings.workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            settings.batch_size,
+            schedule.position(trainer),
+            EmbeddedCollator(model_spec(config)),
+            settings.workers,
         )
 
     def held_back(here: Place) -> DataLoader:

@@ -40,7 +40,7 @@ from wsss_training.config import OptimizationConfig, TrainConfig, config_to_yaml
 from wsss_training.config_model import AugmentConfig
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
-from wsss_training.data.training_set import AugmentedDraws, ResumingSampler, count_classes
+from wsss_training.data.training_set import AugmentedDraws, count_classes, resuming_loader
 from wsss_training.files import write_whole
 from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.projected_prior import ProjectedPrior
@@ -246,14 +246,8 @@ def training_loader(
         config.augment.sector_margin,
         config.seed,
     )
-    return DataLoader(
-        augmented,
-        batch_size=settings.batch_size,
-        sampler=ResumingSampler(draws, position),
-        collate_fn=workload.voxelizer,
-        num_workers=settings.workers,
-        persistent_workers=settings.workers > 0,
-        pin_memory=torch.cuda.is_available(),
+    return resuming_loader(
+        augmented, settings.batch_size, position, workload.voxelizer, settings.workers
     )
 
 

@@ -15,7 +15,7 @@ from wsss_training.config import SourceConfig, TrainConfig
 from wsss_training.data.array_cache import ArrayCache
 from wsss_training.data.draw_order import DrawGroup, DrawOrder
 from wsss_training.data.supervised_sweeps import SupervisedSource
-from wsss_training.data.training_set import ResumingSampler, count_classes
+from wsss_training.data.training_set import count_classes, resuming_loader
 from wsss_training.data.transfer_draws import (
     TransferCollator,
     TransferDraw,
@@ -72,14 +72,12 @@ def train_msdkt(config: TrainConfig) -> bool:
             config.msdkt.points,
             config.seed,
         )
-        return DataLoader(
+        return resuming_loader(
             drawn,
-            batch_size=settings.batch_size,
-            sampler=ResumingSampler(draws, schedule.position(trainer)),
-            collate_fn=TransferCollator(model_spec(config)),
-            num_workers=settings.workers,
-            persistent_workers=settings.workers > 0,
-            pin_memory=torch.cuda.is_available(),
+            settings.batch_size,
+            schedule.position(trainer),
+            TransferCollator(model_spec(config)),
+            settings.workers,
         )
 
     averaging = EMAWeightAveraging(decay=settings.ema_decay)

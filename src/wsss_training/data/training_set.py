@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
-from torch.utils.data import Sampler
 
 from wsss_perception.bundle import ModelSpec
 from wsss_perception.frame import UNKNOWN
@@ -124,6 +125,33 @@ class ResumingSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         first, rank, processes = self._position()
         return iter(range(first + rank, self._draws, processes))
+
+
+def resuming_loader(
+    draws: TorchDataset,
+    batch_size: int,
+    position: Callable[[], tuple[int, int, int]],
+    collate: Callable[[list], Any],
+    workers: int,
+) -> DataLoader:
+    """Loads the draws of a run, in their order, from where it stands.
+
+    Args:
+        draws: of the whole run, of all processes; their number is their length.
+        batch_size: draws a step and process.
+        position: see ``ResumingSampler``.
+        collate: makes a batch of draws.
+        workers: processes that draw; 0 draws in this one.
+    """
+    return DataLoader(
+        draws,
+        batch_size=batch_size,
+        sampler=ResumingSampler(len(draws), position),  # type: ignore[arg-type]
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
 def count_classes(
