@@ -49,7 +49,8 @@ POINTS_ALONE = ("wsegpc.image_network=null", "wsegpc.guidance=none")
 PAPER = ("wsegpc.center=false",)
 NO_VOTES = ("wsegpc.consistency=none",)
 MIX = ("wsegpc.mix=true", *(f"wsegpc.{s}_stage.batch_size=2" for s in ("guidance", "consistency")))
-ONE_STEP = ("optimization.steps=1", "optimization.validate_every=1")  # no segmenter: labels count
+LONGER = ("wsegpc.guidance_stage.steps=1800", "wsegpc.consistency_stage.steps=900")
+ONE_STEP = ("optimization.steps=1",)  # no segmenter: labels count
 
 
 @dataclass(frozen=True)
@@ -68,37 +69,38 @@ class Row:
 
 
 TAGS, CMG, FULL = "tags only", "+ CMG", "+ CMG + RPC + 2D RPC"
+BEST = "+ RPC, centered"
 SUPERVISED = "fully supervised"
 ROWS = {
     TAGS: Row((*POINTS_ALONE, *PAPER, *NO_VOTES)),
     CMG: Row((*PAPER, *NO_VOTES)),
+    "+ RPC": Row((*POINTS_ALONE, *PAPER), TAGS),
+    "+ CMG + RPC": Row((*PAPER, "wsegpc.consistent_images=false"), CMG),
+    FULL: Row(PAPER, CMG),
+    f"{FULL} + Mix3D": Row((*PAPER, *MIX)),
+    "tags only, centered": Row((*POINTS_ALONE, *NO_VOTES), TAGS, ("guidance", "consistency")),
+    BEST: Row(POINTS_ALONE, TAGS),
+    f"{FULL}, centered": Row((), CMG),
     SUPERVISED: Row(
         ("method=projected_prior", "sources.0.supervision=labels", "sources.0.tags=null")
     ),
-    "+ RPC": Row((*POINTS_ALONE, *PAPER), TAGS),
-    "tags only, centered": Row((*POINTS_ALONE, *NO_VOTES), TAGS, ("guidance", "consistency")),
-    "+ RPC, centered": Row(POINTS_ALONE, TAGS),
-    "+ CMG + RPC": Row((*PAPER, "wsegpc.consistent_images=false"), CMG),
-    FULL: Row(PAPER, CMG),
-    f"{FULL}, centered": Row((), CMG),
-    f"{FULL} + Mix3D": Row((*PAPER, *MIX)),
-    f"{FULL} + Mix3D, centered": Row(MIX, f"{FULL} + Mix3D", ("guidance",)),
 }
-STUDIES = {
+STUDIES = {  # of BEST, one setting changed, and of CMG
     **{
         f"{kind} threshold {tau}": Row(
-            (*PAPER, f"wsegpc.threshold={kind}", f"wsegpc.tau={tau}", *ONE_STEP), CMG
+            (*POINTS_ALONE, f"wsegpc.threshold={kind}", f"wsegpc.tau={tau}", *ONE_STEP), TAGS
         )
         for kind in ("adaptive", "fixed")
         for tau in (0.0, 0.5, 0.8, 0.9)
-        if (kind, tau) != ("adaptive", 0.8)
+        if (kind, tau) not in (("adaptive", 0.8), ("adaptive", 0.0))  # the recipe; as fixed 0
     },
-    "votes of points": Row((*PAPER, "wsegpc.consistency=point", *ONE_STEP), CMG),
-    "votes of supervoxels": Row((*PAPER, "wsegpc.regions=supervoxels", *ONE_STEP), CMG),
+    "votes of points": Row((*POINTS_ALONE, "wsegpc.consistency=point", *ONE_STEP), TAGS),
+    "votes of supervoxels": Row((*POINTS_ALONE, "wsegpc.regions=supervoxels", *ONE_STEP), TAGS),
     **{
-        f"{CMG}, {n} views": Row((*PAPER, *NO_VOTES, f"wsegpc.views={n}", *ONE_STEP))
-        for n in (1, 4)
+        f"{CMG}, {n} a scene": Row((*PAPER, *NO_VOTES, f"wsegpc.views={n[0]}", *ONE_STEP))
+        for n in ("1 view", "4 views")
     },
+    f"{BEST}, three times the steps": Row((*POINTS_ALONE, *LONGER)),
 }
 
 
@@ -159,9 +161,9 @@ def run_seed(arguments: argparse.Namespace, rows: dict[str, Row], seed: int) -> 
     """Trains and scores all rows with one seed; those that start from others come later."""
     for name, row in rows.items():
         path = arguments.output / "scores" / f"{slug(name)}_seed{seed}.json"
-        scores = json.loads(path.read_text()) if path.exists() else {"row": name, "seed": seed}
-        if arguments.family not in scores or "pseudo_labels" not in scores:
-            report.write_json(path, scores | train_and_score(arguments, name, row, seed))
+        known = json.loads(path.read_text()) if path.exists() else {"row": name, "seed": seed}
+        if arguments.family not in known or "pseudo_labels" not in known:
+            report.write_json(path, train_and_score(arguments, row, seed, known))
 
 
 def slug(name: str) -> str:
@@ -169,36 +171,43 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "_", name.lower().replace("+", "with")).strip("_")
 
 
-def train_and_score(arguments: argparse.Namespace, name: str, row: Row, seed: int) -> dict:
+def train_and_score(arguments: argparse.Namespace, row: Row, seed: int, known: dict) -> dict:
     """Trains a row, where that is not done yet, and scores what came of it.
 
+    Args:
+        arguments: of the command line.
+        row: the row.
+        seed: of the training.
+        known: the row's scores of before.
+
     Returns:
-        Scores of pseudo-labels, of the same with centered logits, and of the segmenter, all
-        as ``report.to_dict``; None where the row has none. Minutes of training.
+        Those, with scores of pseudo-labels, of the same with centered logits, and of the segmenter,
+        all as ``report.to_dict``, None where the row has none; minutes of training.
     """
-    run = arguments.output / "runs" / f"{slug(name)}_seed{seed}"
-    words = recipe(arguments, row, run, seed)
-    minutes = {}
+    known = dict(known)
+    run = arguments.output / "runs" / f"{slug(known['row'])}_seed{seed}"
     if not (run / "bundle").exists():
+        words = recipe(arguments, row, run, seed)
         if row.start is not None:
             take_stages(
                 run, arguments.output / "runs" / f"{slug(row.start)}_seed{seed}", row, words
             )
         start = time.monotonic()
-        command("train", CONFIG, *words, log=run.with_suffix(".log"))
-        minutes = {"minutes": round((time.monotonic() - start) / 60, 2)}
-    result: dict = {**minutes, "pseudo_labels": None, "centered": None, arguments.family: None}
-    if (run / PSEUDO_LABELS).exists():
-        root = arguments.output / "development"
-        result["pseudo_labels"] = score_pseudo_labels(run / PSEUDO_LABELS / "0", root)
-        result["centered"] = score_centered(run)
+        command("train", CONFIG, *words, log=run.with_name(f"{run.name}.log"))
+        known["minutes"] = round((time.monotonic() - start) / 60, 2)
+    if "pseudo_labels" not in known:
+        has_any = (run / PSEUDO_LABELS).exists()
+        root, folder = arguments.output / "development", run / PSEUDO_LABELS / "0"
+        known["pseudo_labels"] = score_pseudo_labels(folder, root) if has_any else None
+        known["centered"] = score_centered(run) if has_any else None
+    known[arguments.family] = None
     if not set(ONE_STEP) <= set(row.overrides):
         scores = run / f"{arguments.family}.json"
         words = ["--bundle", run / "bundle", "--dataset", "scannet"]
         words += ["--root", arguments.output / arguments.family, "--json", scores]
         command("evaluate", *words, log=scores.with_suffix(".log"))
-        result[arguments.family] = json.loads(scores.read_text())
-    return result
+        known[arguments.family] = json.loads(scores.read_text())
+    return known
 
 
 def recipe(arguments: argparse.Namespace, row: Row, run: Path, seed: int) -> list[str]:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from wsss_perception.ontology import load_ontology
+from wsss_training.checkpoints import read_part
 from wsss_training.config import TrainConfig
 from wsss_training.config_wsegpc import PoolConfig
 from wsss_training.data import Sample, open_dataset
@@ -57,11 +58,8 @@ def main() -> None:
 
 def open_branches(config: TrainConfig, checkpoint: Path) -> CrossModalNetwork:
     """Loads both averaged branches."""
-    network, prefix = build_branches(config).eval(), "teacher.network."
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    network.load_state_dict(
-        {key.removeprefix(prefix): v for key, v in saved.items() if key.startswith(prefix)}
-    )
+    network = build_branches(config).eval()
+    network.load_state_dict(read_part(checkpoint, "teacher.network"))
     return network
 
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import load_ontology
+from wsss_training.checkpoints import read_part
 from wsss_training.data import open_dataset
 from wsss_training.data.supervised_scenes import SupervisedScenes
 from wsss_training.data.weak_labels import read_chosen
@@ -99,8 +99,7 @@ def region_majorities(
 
 def asked_confidence(run: Path, tau: float, classes: int) -> NDArray[np.float64]:
     """The confidence that the threshold asks of each class at the end of the second stage."""
-    saved = torch.load(newest_checkpoint(open_run(run))[0], map_location="cpu", weights_only=True)
-    counts = saved["state_dict"].get("thresholds.points.counts")
+    counts = read_part(newest_checkpoint(open_run(run))[0], "thresholds.points").get("counts")
     if counts is None:
         return np.full(classes, tau)
     return tau * (counts / counts.max().clamp_min(1)).numpy()

@@ -17,6 +17,7 @@ from wsss_perception.networks.minkunet import MinkUNet
 from wsss_perception.tables import LEVELS, halve, sorted_keys
 from wsss_perception.voxels import voxelize
 from wsss_training.calibration import expected_calibration_error, fit_temperature
+from wsss_training.checkpoints import read_part, read_steps
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig, load_config
 from wsss_training.config_vlg import VLGConfig
 from wsss_training.data.training_set import evenly
@@ -48,13 +49,7 @@ def export_bundle(run: Path, folder: Path) -> Bundle:
     config = load_config(run / CONFIG_FILE)
     spec, workload = model_spec(config), open_workload(config)
     network = MinkUNet(spec.network, len(spec.features), spec.outputs).eval()
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    prefix = "network."
-    averaged = {
-        key.removeprefix(prefix): value
-        for key, value in saved["state_dict"].items()
-        if key.startswith(prefix)
-    }
+    averaged = read_part(checkpoint, "network")
     network.load_state_dict(averaged)
     results = {"": _held_back_logits(network, workload)}
     if spec.takes_images:
@@ -68,7 +63,7 @@ def export_bundle(run: Path, folder: Path) -> Bundle:
         spec,
         temperature=round(temperature, 4),
         input_statistics=input_statistics(workload, spec),
-        provenance=provenance(config, int(saved["global_step"])) | scores,
+        provenance=provenance(config, read_steps(checkpoint)) | scores,
     )
     weights = save({key: value.contiguous() for key, value in averaged.items()})
     return write_bundle(folder, spec, {WEIGHTS_FILE: weights})

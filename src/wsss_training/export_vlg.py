@@ -13,6 +13,7 @@ from wsss_perception.embedding import ClassTexts, reduce_head
 from wsss_perception.errors import ConfigError
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.calibration import fit_temperature
+from wsss_training.checkpoints import read_part, read_steps
 from wsss_training.config import load_config
 from wsss_training.export import held_back_scores, input_statistics, provenance
 from wsss_training.fusing import open_vision_language
@@ -43,8 +44,7 @@ def export_vlg(run: Path, folder: Path) -> Bundle:
     config = replace(load_config(run / CONFIG_FILE), output=str(run))
     language = open_vision_language(config)
     workload = open_workload(pseudo_labelled(config))
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    state, basis = reduced_network(saved["state_dict"])
+    state, basis = with_reduced_head(read_part(checkpoint, "network"))
     texts, spec = language.texts, model_spec(config)
     embedding = EmbeddingSpec(
         basis.shape[1],
@@ -63,19 +63,17 @@ def export_vlg(run: Path, folder: Path) -> Bundle:
         spec,
         temperature=round(temperature, 4),
         input_statistics=input_statistics(workload, spec),
-        provenance=provenance(config, int(saved["global_step"])) | made_by | scores,
+        provenance=provenance(config, read_steps(checkpoint)) | made_by | scores,
     )
     files = embedding_files(embedding, texts, basis)
     return write_bundle(folder, spec, {WEIGHTS_FILE: save(state), **files})
 
 
-def reduced_network(state: Tensors) -> tuple[Tensors, np.ndarray]:
-    """The network's weights in a training's state, with a reduced head, and its basis [D, K]."""
-    prefix = "network."
-    mine = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-    weight, bias, basis = reduce_head(mine["head.weight"].numpy(), mine["head.bias"].numpy())
+def with_reduced_head(state: Tensors) -> tuple[Tensors, np.ndarray]:
+    """A network's weights with a reduced head, and its basis [D, K]."""
+    weight, bias, basis = reduce_head(state["head.weight"].numpy(), state["head.bias"].numpy())
     head = {"head.weight": torch.from_numpy(weight), "head.bias": torch.from_numpy(bias)}
-    return {key: value.contiguous() for key, value in (mine | head).items()}, basis
+    return {key: value.contiguous() for key, value in (state | head).items()}, basis
 
 
 @torch.inference_mode()

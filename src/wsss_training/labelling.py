@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wsss_perception.errors import ConfigError, DatasetError, OntologyError
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_perception.ontology import Ontology, load_ontology
+from wsss_training.checkpoints import read_part
 from wsss_training.config import SourceConfig, TrainConfig
 from wsss_training.config_wsegpc import PoolConfig
 from wsss_training.data import Dataset, open_dataset
@@ -43,11 +44,7 @@ def open_labeller(
     """
     spec = model_spec(config)
     network = MinkUNet(spec.network, len(spec.features), len(spec.ontology)).eval()
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "teacher.network.points."
-    network.load_state_dict(
-        {key.removeprefix(prefix): v for key, v in saved.items() if key.startswith(prefix)}
-    )
+    network.load_state_dict(read_part(checkpoint, "teacher.network.points"))
     pool = _pool_of(config) if pool is None else pool
     network = network.cuda() if torch.cuda.is_available() else network
     return PseudoLabeller(network, spec, pool, config.wsegpc.center)

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from wsss_perception.errors import ConfigError
 from wsss_perception.ontology import load_ontology
 from wsss_training.augment import Compose, Flip, Rotate
+from wsss_training.checkpoints import read_part, read_steps
 from wsss_training.config import TrainConfig, load_config
 from wsss_training.config_wsegpc import StageConfig
 from wsss_training.data.draw_order import DrawOrder
@@ -150,10 +151,8 @@ def run_stage(
         seed,
     )
     if start is not None:
-        state = torch.load(start, map_location="cpu", weights_only=True)["state_dict"]
-        module.load_state_dict(state)
-        for threshold in module.thresholds.values():
-            threshold.reset()  # type: ignore[operator]
+        module.network.load_state_dict(read_part(start, "network"))
+        module.teacher.load_state_dict(read_part(start, "teacher"))
     settings = config.optimization
     batch_size = settings.batch_size if stage.batch_size is None else stage.batch_size
     schedule = Schedule(folder, stage.steps, batch_size)
@@ -240,10 +239,7 @@ def varying_tags(
 def is_finished(folder: Path, steps: int) -> bool:
     """Whether a stage's last checkpoint is that of its last step."""
     path = last_checkpoint(folder)
-    if not path.exists():
-        return False
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    return int(saved["global_step"]) >= steps
+    return path.exists() and read_steps(path) >= steps
 
 
 def open_run(run: Path) -> TrainConfig:

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from wsss_perception.errors import ConfigError
 from wsss_perception.ontology import load_ontology
+from wsss_training.checkpoints import read_part
 from wsss_training.config import TrainConfig
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.embedded_draws import (
@@ -90,11 +91,7 @@ def read_adapter(config: TrainConfig, size: int) -> EmbeddingAdapter:
     if not is_finished(folder, settings.steps):
         raise ConfigError(f"{folder}: has no adapter of {settings.steps} steps; train first")
     adapter = EmbeddingAdapter(size, settings.alpha, settings.reduction)
-    saved = torch.load(last_checkpoint(folder), map_location="cpu", weights_only=True)
-    prefix, state = "adapter.", saved["state_dict"]
-    adapter.load_state_dict(
-        {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}
-    )
+    adapter.load_state_dict(read_part(last_checkpoint(folder), "adapter"))
     return adapter
 
 

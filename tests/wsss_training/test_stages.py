@@ -287,6 +287,27 @@ def test_a_stage_may_have_a_batch_size_of_its_own(config, tmp_path, monkeypatch,
     run_stage(settings, workload, scenes, tmp_path, stage, False, None)
 
 
+@pytest.mark.parametrize("threshold", ["adaptive", "fixed"])
+def test_a_stage_starts_from_the_weights_of_the_one_before_and_nothing_else(
+    config, tmp_path, monkeypatch, threshold
+):
+    settings = config("wsegpc.threshold=adaptive")
+    workload = open_workload(settings)
+    scenes, stage = open_scenes(settings, workload.sweeps.sources), settings.wsegpc.guidance_stage
+    run_stage(settings, workload, scenes, tmp_path / "guidance", stage, True, None)
+    before = torch.load(last_checkpoint(tmp_path / "guidance"), weights_only=True)["state_dict"]
+    assert before["thresholds.points.counts"].any()
+    started = {}
+    monkeypatch.setattr("wsss_training.stages.fit", lambda m, *_: started.update(m.state_dict()))
+    settings.wsegpc.threshold = threshold
+    start = last_checkpoint(tmp_path / "guidance")
+    run_stage(settings, workload, scenes, tmp_path / "second", stage, True, start)
+    for name, value in started.items():
+        counts = name.startswith("thresholds.")
+        assert torch.equal(value, torch.zeros_like(value) if counts else before[name]), name
+    assert any(name.startswith("thresholds.") for name in started) == (threshold == "adaptive")
+
+
 def test_labels_of_another_network_are_not_mixed_in(tmp_path):
     claim_folder(tmp_path / "labels", {"ontology": "semantic_kitti", "checkpoint": "a"})
     claim_folder(tmp_path / "labels", {"ontology": "semantic_kitti", "checkpoint": "a"})

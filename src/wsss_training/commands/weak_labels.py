@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument(
         "--scribbles", type=positive_integer, metavar="N", help="strokes of each class and scene"
     )
-    parser.add_argument("--seed", type=_seed, default=0, help="of the draw (0)")
+    parser.add_argument("--seed", type=_seed, help="of the draw (0)")
     parser.add_argument(
         "--ontology", help="classes of --clicked: a name or a YAML file (default: the dataset's)"
     )
@@ -84,6 +84,8 @@ def _clicked(arguments: argparse.Namespace) -> _Choice:
     from wsss_perception.ontology import load_ontology
     from wsss_training.data.clicked_points import choose_clicked, read_clicks
 
+    if arguments.seed is not None:
+        raise DatasetError("--seed is of a draw; clicked points are not drawn")
     dataset = open_named_dataset(arguments, labels=False, images=False)
     named = None if arguments.ontology is None else load_ontology(arguments.ontology)
     ontology = dataset.ontology or named
@@ -105,7 +107,7 @@ def _drawn(arguments: argparse.Namespace) -> _Choice:
     from wsss_perception.errors import DatasetError
     from wsss_training.data.sparse_labels import draw_per_class, draw_scribbles, draw_share
 
-    dataset, seed = open_named_dataset(arguments, images=False), arguments.seed
+    dataset, seed = open_named_dataset(arguments, images=False), arguments.seed or 0
     if dataset.ontology is None:
         raise DatasetError(f"{arguments.root}: '{arguments.dataset}' has no labels to draw from")
     if arguments.ontology is not None:

@@ -73,10 +73,6 @@ class ClassAdaptiveThreshold(nn.Module):
         self.counts += kept
         return keep
 
-    def reset(self) -> None:
-        """Forgets the counts: the next call keeps all labels."""
-        self.counts.zero_()
-
 
 class FixedThreshold(nn.Module):
     """Trusts labels of at least a given confidence, whatever their class.
@@ -93,9 +89,6 @@ class FixedThreshold(nn.Module):
     def forward(self, labels: torch.Tensor, confidence: torch.Tensor) -> torch.Tensor:
         """Returns the labels to keep, bool [N]; see ``ClassAdaptiveThreshold.forward``."""
         return confidence.float() >= self._tau
-
-    def reset(self) -> None:
-        """Does nothing: there is nothing to forget."""
 
 
 def consistency_loss(

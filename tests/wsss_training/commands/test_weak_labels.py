@@ -174,9 +174,10 @@ def test_clicked_points_are_written_and_read_again(mini_log, tmp_path, capsys):
     [
         (["--clicked", "CSV", "--ontology", "scannet"], "has classes of its own"),
         (["--share", 0.1, "--ontology", "semantic_kitti"], "--ontology is of --clicked"),
+        (["--clicked", "CSV", "--seed", 1], "clicked points are not drawn"),
     ],
 )
-def test_classes_that_do_not_fit_are_refused(mini_log, tmp_path, capsys, words, message):
+def test_words_that_do_not_fit_are_refused(mini_log, tmp_path, capsys, words, message):
     (tmp_path / "clicks.csv").write_text("sample,x,y,z,class\n")
     words = [tmp_path / "clicks.csv" if word == "CSV" else word for word in words]
     assert draw(mini_log, tmp_path / "weak", *words) == 2

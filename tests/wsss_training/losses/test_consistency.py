@@ -85,15 +85,6 @@ def test_class_adaptive_threshold_takes_its_counts_through_a_checkpoint():
     assert not resumed(labels, confidence).all()
 
 
-def test_class_adaptive_threshold_keeps_all_again_after_a_reset():
-    labels, confidence = map(torch.from_numpy, random_labels(0))
-    threshold = ClassAdaptiveThreshold(4, 0.8)
-    threshold(labels, confidence)
-    assert not threshold(labels, confidence).all()
-    threshold.reset()
-    assert threshold(labels, confidence).all()
-
-
 def test_class_adaptive_threshold_counts_exactly_in_a_half_precision_module():
     threshold = ClassAdaptiveThreshold(2, 0.8).bfloat16()
     for _ in range(3):
@@ -149,7 +140,6 @@ def test_fixed_threshold_keeps_the_confident_whatever_the_step():
     for _ in range(2):
         keep = threshold(torch.tensor([0, 1, 0]), confidence)
         assert keep.tolist() == [False, True, True]
-    threshold.reset()
     assert threshold.state_dict() == {}
 
 
