@@ -18,9 +18,6 @@ from wsss_training.teachers.images import ImageFile, read_images
 BASIS_IMAGES = 200
 """How many images, evenly chosen, a basis is fitted to."""
 
-_ROOM_LEFT = 0.02
-"""Share of the disk that must stay free."""
-
 Pixels = NDArray[np.uint8]
 Maps = NDArray[np.float32]
 
@@ -109,12 +106,13 @@ def _announce(embedder: Embedder, images: Sequence[ImageFile], root: Path) -> No
         writer = EmbeddingWriter(root)
         left = [image for image in images if not writer.is_there(image.relative)]
     needed = needed_bytes(embedder, left)
-    there = f", {len(images) - len(left):,d} of them are there" if len(left) < len(images) else ""
-    print(f"{len(images):,d} images{there}; {_size(needed)} to be written to {root}")
-    disk = shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists()))
-    if needed > disk.free - _ROOM_LEFT * disk.total:
+    made = f", {len(images) - len(left):,d} of them are there" if len(left) < len(images) else ""
+    print(f"{len(images):,d} images{made}; {_size(needed)} to be written to {root}")
+    there = next(folder for folder in (root, *root.parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    if needed > free:
         raise ConfigError(
-            f"{root}: {_size(needed)} are needed and {_size(disk.free)} free; take a disk with "
+            f"{root}: {_size(needed)} are needed and {_size(free)} free; take a disk with "
             "more, fewer numbers a cell (--pca), or a smaller --scale"
         )
 

@@ -1,7 +1,7 @@
 """embed-images and embed-texts through the command line."""
 
 import shutil
-from collections import namedtuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -147,12 +147,12 @@ def test_a_folder_of_another_teacher_is_refused(embed, tmp_path, capsys):
 
 
 def test_a_full_disk_is_noticed_before(embed, tmp_path, monkeypatch, capsys):
-    usage = namedtuple("usage", "total free")
-    monkeypatch.setattr(embedding_job.shutil, "disk_usage", lambda _: usage(2**20, 60_000))
+    disk = SimpleNamespace(total=2**40, free=30_000)
+    monkeypatch.setattr(embedding_job.shutil, "disk_usage", lambda _: disk)
     assert run(*embed(tmp_path / "maps")) == 2
-    assert "are needed and 0.1 MiB free" in capsys.readouterr().err
+    assert "are needed and 0.0 MiB free" in capsys.readouterr().err
     assert not (tmp_path / "maps").exists()
-    monkeypatch.setattr(embedding_job.shutil, "disk_usage", lambda _: usage(2**20, 90_000))
+    disk.free = 90_000
     assert run(*embed(tmp_path / "maps")) == 0
 
 
