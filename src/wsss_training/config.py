@@ -90,8 +90,8 @@ class OptimizationConfig:
         gradient_clip: largest norm of the gradient.
         ema_decay: of the averaged weights, the ones that are exported.
         lovasz_weight: of the Lovasz loss beside the cross-entropy.
-        class_balance: how much rare classes weigh more in the cross-entropy, see
-            ``losses.class_balance``; 0 not at all, 1 as much as frequent ones.
+        class_balance: how much rare classes weigh more in the cross-entropy, or in ``vlg``'s cosine
+            loss, see ``losses.class_balance``; 0 not at all, 1 as much as frequent ones.
         precision: ``32-true``, or on a GPU ``16-mixed`` or ``bf16-mixed``.
         workers: processes that read and augment sweeps.
         checkpoint_every: steps between checkpoints, from which a killed run resumes.

@@ -56,6 +56,8 @@ class VLGConfig:
         region_share: how much the region's mean counts against the point's own probabilities.
         region_guidance: how much, in what the 3D network learns, the mean of its region's
             embeddings counts against the point's own; 0 not at all, as the paper.
+        center: the 3D network's embeddings and those it learns are compared less the mean of the
+            latter, see ``losses.embedding.centered``; ours.
     """
 
     texts: str | None = None
@@ -65,6 +67,7 @@ class VLGConfig:
     regions: str | None = None
     region_share: float = 1.0
     region_guidance: float = 0.0
+    center: bool = False
 
 
 def wrong_vlg(config: VLGConfig) -> list[str]:

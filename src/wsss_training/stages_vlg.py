@@ -1,12 +1,13 @@
 """Runs 3DSS-VLG: fused embeddings, pseudo-labels, an adapter (ESS), a 3D network (ESG)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
+from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from wsss_perception.errors import ConfigError
@@ -25,6 +26,7 @@ from wsss_training.data.labelled_rows import LabelledRows, Rows, collate_rows
 from wsss_training.data.training_set import resuming_loader
 from wsss_training.fusing import VisionLanguage, fuse_sources, open_vision_language
 from wsss_training.labelling_vlg import EmbeddingLabeller, label_fused
+from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.vlg import VLG, Specialisation
 from wsss_training.networks.adapter import EmbeddingAdapter
 from wsss_training.networks.text_logits import TextLogits
@@ -43,6 +45,8 @@ from wsss_training.training import (
 from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
 
 FUSED, ADAPTER, NETWORK = "fused", "adapter", "network"
+_COUNTED = 200
+"""Draws that tell how frequent classes are, and the mean of the embeddings."""
 
 
 def train_vlg(config: TrainConfig) -> bool:
@@ -105,18 +109,11 @@ def train_adapter(
     adapter = EmbeddingAdapter(texts.vectors.shape[1], learned.alpha, learned.reduction)
     module = Specialisation(adapter, texts, learned)
     schedule = Schedule(Path(config.output) / ADAPTER, steps, settings.batch_size)
-    folders = [
-        Path(config.output) / PSEUDO_LABELS / str(number) for number in range(len(sweeps.sources))
-    ]
-    classes = len(load_ontology(config.ontology))
-
-    def rows(order: Sequence[int | None] | DrawOrder) -> LabelledRows:
-        return LabelledRows(sweeps, folders, classes, order, config.vlg.adapter.points, config.seed)
 
     def loader(trainer: lightning.Trainer) -> DataLoader[Rows]:
         draws = steps * settings.batch_size * trainer.world_size
         return resuming_loader(
-            rows(DrawOrder(workload.groups, config.seed, draws)),
+            labelled_rows(config, sweeps, DrawOrder(workload.groups, config.seed, draws)),
             settings.batch_size,
             schedule.position(trainer),
             collate_rows,
@@ -127,9 +124,45 @@ def train_adapter(
         each = -(-len(workload.held_back) // here.processes)
         mine: list[int | None] = [*here.share(workload.held_back.tolist())]
         padded = mine + [None] * (each - len(mine))
-        return DataLoader(rows(padded), batch_size=1, collate_fn=collate_rows)
+        rows = labelled_rows(config, sweeps, padded)
+        return DataLoader(rows, batch_size=1, collate_fn=collate_rows)
 
     fit(module, loader, held_back, schedule, replace(settings, precision="32-true"), [])
+
+
+def labelled_rows(
+    config: TrainConfig, sweeps: EmbeddedSweeps, order: Sequence[int | None] | DrawOrder
+) -> LabelledRows:
+    """Embeddings with the run's pseudo-labels, in an order of the sweeps."""
+    root, classes = Path(config.output) / PSEUDO_LABELS, len(load_ontology(config.ontology))
+    folders = [root / str(number) for number in range(len(sweeps.sources))]
+    return LabelledRows(sweeps, folders, classes, order, config.vlg.adapter.points, config.seed)
+
+
+@torch.no_grad()
+def class_weights_and_center(
+    rows: Iterable[Rows], adapter: EmbeddingAdapter, texts: TextLogits, balance: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Finds how much points of each class count, and what adapted embeddings have in common.
+
+    Args:
+        rows: some embeddings.
+        adapter: that the 3D network learns from.
+        texts: of the classes; a point is of the nearest one's.
+        balance: exponent of the weights, see ``losses.class_balance``.
+
+    Returns:
+        Weights [C], and the mean direction [D] of points that count so much.
+    """
+    counts = torch.zeros(texts.classes)
+    sums = torch.zeros(texts.classes, texts.vectors.shape[1])
+    for embeddings, _ in rows:
+        adapted = adapter(torch.from_numpy(embeddings))
+        nearest = texts(adapted).argmax(dim=1)
+        counts += nearest.bincount(minlength=texts.classes)
+        sums.index_add_(0, nearest, functional.normalize(adapted, dim=1))
+    weights = torch.from_numpy(class_weights(counts.double().numpy(), balance))
+    return weights, weights @ sums / (weights @ counts).clamp(min=1)
 
 
 def train_network(
@@ -142,9 +175,7 @@ def train_network(
     workload = open_workload(pseudo_labelled(config))
     guided = config.vlg.region_guidance > 0
     sweeps = EmbeddedSweeps(workload.sweeps.sources, stores, _regions(config) if guided else None)
-    network = build_network(config, outputs=size)
-    adapter = read_adapter(config, size)
-    module = VLG(network, adapter, texts, settings, config.vlg.region_guidance)
+    module = build_guidance(config, workload, sweeps, texts, size)
     schedule = Schedule(Path(config.output) / NETWORK, settings.steps, settings.batch_size)
 
     def loader(trainer: lightning.Trainer) -> DataLoader[EmbeddedPoints]:
@@ -170,6 +201,38 @@ def train_network(
 
     averaging = EMAWeightAveraging(decay=settings.ema_decay)
     fit(module, loader, held_back, schedule, settings, [averaging])
+
+
+def build_guidance(
+    config: TrainConfig,
+    workload: Workload,
+    sweeps: EmbeddedSweeps,
+    texts: TextLogits,
+    size: int,
+) -> VLG:
+    """Builds the 3D network with the run's finished adapter, which guides it.
+
+    Args:
+        config: of the run.
+        workload: what it describes.
+        sweeps: the same, with fused embeddings.
+        texts: of the classes.
+        size: how many numbers an embedding has.
+    """
+    network, adapter = build_network(config, outputs=size), read_adapter(config, size)
+    rows = labelled_rows(config, sweeps, DrawOrder(workload.groups, config.seed, _COUNTED))
+    weights, center = class_weights_and_center(
+        map(rows.__getitem__, range(len(rows))), adapter, texts, config.optimization.class_balance
+    )
+    return VLG(
+        network,
+        adapter,
+        texts,
+        config.optimization,
+        config.vlg.region_guidance,
+        weights,
+        center if config.vlg.center else None,
+    )
 
 
 def _regions(config: TrainConfig) -> CachedRegions | None:

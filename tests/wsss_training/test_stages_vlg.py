@@ -29,9 +29,11 @@ from wsss_training.evaluate import evaluate
 from wsss_training.fusing import fuse_sources, open_vision_language
 from wsss_training.methods.vlg import VLG, Specialisation
 from wsss_training.metrics import semantic_kitti_scores
+from wsss_training.networks.adapter import EmbeddingAdapter
+from wsss_training.networks.text_logits import TextLogits
 from wsss_training.processes import Place, place
 from wsss_training.runs import export_run
-from wsss_training.stages_vlg import read_adapter, train_vlg
+from wsss_training.stages_vlg import class_weights_and_center, read_adapter, train_vlg
 from wsss_training.training import last_checkpoint
 from wsss_training.workload import open_workload
 
@@ -115,6 +117,40 @@ def test_export_writes_the_same_bundle_again(finished, tmp_path):
     again = export_run(finished, tmp_path / "bundle")
     assert again.spec.provenance == read_bundle(finished / "bundle").spec.provenance
     assert again.weights.read_bytes() == (finished / "bundle" / again.weights.name).read_bytes()
+
+
+def test_classes_weigh_by_how_rare_they_are_and_the_center_is_their_mean():
+    vectors = np.eye(4, dtype=np.float32)[:3]
+    texts = TextLogits(TextEmbeddings(("a", "b", "c"), vectors, "some"), ("a", "b", "c"), 100.0)
+    torch.manual_seed(0)
+    adapter = EmbeddingAdapter(4, 0.5, 2)
+    rows = [(torch.randn(n, 4).numpy(), np.zeros(n, np.int64)) for n in (30, 0, 50)]
+    weights, center = class_weights_and_center(rows, adapter, texts, 0.5)
+    adapted = adapter(torch.cat([torch.from_numpy(row) for row, _ in rows])).detach()
+    units = [t / t.norm() for t in adapted]
+    nearest = [int(t[:3].argmax()) for t in adapted]
+    shares = [nearest.count(c) / 80 for c in range(3)]
+    total = sum(share**0.5 for share in shares)
+    expected = torch.tensor([share**-0.5 / total for share in shares])
+    torch.testing.assert_close(weights, expected)
+    mean = sum(expected[c] * u for c, u in zip(nearest, units, strict=True)) / 80
+    torch.testing.assert_close(center, mean)
+
+
+def test_a_center_is_used_where_it_is_asked_for(config, finished, tmp_path, monkeypatch):
+    made = {}
+    shutil.copytree(finished, tmp_path / "run", ignore=shutil.ignore_patterns("network", "bundle"))
+    monkeypatch.setattr(stages_vlg, "fit", lambda module, *_: made.update(module=module))
+    for center in (False, True):
+        loaded = config("vlg.adapter.steps=30", f"vlg.center={center}")
+        workload, language = open_workload(loaded), open_vision_language(loaded)
+        stores = fuse_sources(workload.sweeps.sources, language, tmp_path / "run" / "fused")
+        texts = stages_vlg.build_text_logits(loaded, language)
+        stages_vlg.train_network(loaded, stores, texts, language.size)
+        assert (made["module"].center is not None) == center
+        assert made["module"].class_weights.max() > 1
+        if center:
+            assert 0.1 < made["module"].center.norm() < 1
 
 
 def test_pseudo_labels_are_right_and_of_seen_points_alone(mini_log, finished):

@@ -16,7 +16,7 @@ from wsss_training.data.embedded_draws import EmbeddedBatch
 from wsss_training.data.placeholder import is_placeholder
 from wsss_training.losses.consistency import region_means
 from wsss_training.losses.cross_entropy import weighted_cross_entropy
-from wsss_training.losses.embedding import cosine_loss
+from wsss_training.losses.embedding import centered, cosine_loss
 from wsss_training.methods.agreement import CountsAgreement, WatchesAgreement
 from wsss_training.methods.batch_norm import still_statistics
 from wsss_training.methods.schedule import adamw_with_one_cycle
@@ -65,16 +65,25 @@ class Specialisation(CountsAgreement):
 class VLG(WatchesAgreement):
     """ESG: ``L = mean(1 - cos(f3, f'))`` over points that cameras see.
 
-    With a share r of regions, which is ours, f' is ``(1 - r) f' + r mean_region(f')`` of unit
-    vectors: consistency of embeddings within regions.
+    Ours are, beside that:
+
+    - a share r of regions: f' is ``(1 - r) f' + r mean_region(f')`` of unit vectors, consistency
+      of embeddings within regions;
+    - weights of classes in the mean, by the class that f' is nearest to;
+    - a center m: ``cos(f3 / |f3| - m, f' / |f'| - m)``, the same where the loss is 0.
 
     Args:
         network: the 3D network, with as many outputs as embeddings have numbers.
         adapter: gives f' of the fused embeddings; it learns nothing here.
-        texts: of the classes, to watch agreement with the pseudo-labels.
+        texts: of the classes.
         optimization: schedule.
         region_share: r.
+        class_weights: weight of each class [C].
+        center: m [D]; None for 0.
     """
+
+    class_weights: torch.Tensor | None
+    center: torch.Tensor | None
 
     def __init__(
         self,
@@ -83,12 +92,16 @@ class VLG(WatchesAgreement):
         texts: TextLogits,
         optimization: OptimizationConfig,
         region_share: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+        center: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.adapter = adapter.requires_grad_(False)
         self.texts = texts
         self._optimization, self._region_share = optimization, region_share
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.register_buffer("center", center, persistent=False)
 
     def watched_network(self) -> TextClassifier:
         """The network with its class logits."""
@@ -100,14 +113,23 @@ class VLG(WatchesAgreement):
             given = self.network(batch.coords, batch.features)
         given = given.index_select(0, batch.voxels)
         with torch.no_grad():
-            target = self.adapter(batch.embeddings)
-            if self._region_share > 0:
-                unit = functional.normalize(target, dim=1)
-                target = unit.lerp(region_means(unit, batch.region), self._region_share)
-        loss = cosine_loss(given, target)
+            target, weights = self._target(batch)
+        if self.center is not None:
+            given, target = centered(given, self.center), centered(target, self.center)
+        loss = cosine_loss(given, target, weights)
         size = int(batch.coords[:, 0].max()) + 1
         self.log("train/cosine", loss, prog_bar=True, batch_size=size)
         return loss
+
+    def _target(self, batch: EmbeddedBatch) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the network shall give, and how much each point counts."""
+        target, weights = self.adapter(batch.embeddings), None
+        if self.class_weights is not None:
+            weights = self.class_weights[self.texts(target).argmax(dim=1)]
+        if self._region_share > 0:
+            unit = functional.normalize(target, dim=1)
+            target = unit.lerp(region_means(unit, batch.region), self._region_share)
+        return target, weights
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """AdamW with a one-cycle schedule over all steps."""

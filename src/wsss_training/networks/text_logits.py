@@ -18,6 +18,7 @@ class TextLogits(nn.Module):
         scale: s, the teacher's ``logit_scale``.
 
     Attributes:
+        classes: C.
         background: whether there are background prompts.
 
     Raises:
@@ -37,7 +38,7 @@ class TextLogits(nn.Module):
         rows = [[k for k, known in enumerate(texts.names) if known == name] for name in classes]
         prompts = [k for k, known in enumerate(texts.names) if known.startswith(BACKGROUND)]
         self.background = bool(prompts)
-        self._scale, self._classes = scale, len(classes)
+        self._scale, self.classes = scale, len(classes)
         groups = [*rows, prompts] if prompts else rows
         width = max(map(len, groups))
         # a class with fewer texts has its first one again: that changes no maximum
@@ -48,7 +49,7 @@ class TextLogits(nn.Module):
 
     def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Computes logits of the classes alone, float32 [N, C], of embeddings [N, D]."""
-        return self._logits(embeddings, self._table[: self._classes])
+        return self._logits(embeddings, self._table[: self.classes])
 
     def with_background(self, embeddings: torch.Tensor) -> torch.Tensor:
         """Computes logits [N, C + 1]; the last are of the background, -inf without prompts."""

@@ -115,6 +115,31 @@ def test_guidance_by_regions_is_towards_the_mean_of_a_points_region(texts, monke
     torch.testing.assert_close(found, torch.stack(terms).mean(), rtol=1e-4, atol=1e-5)
 
 
+def test_rare_classes_count_more_and_a_center_is_left_out(texts, monkeypatch):
+    network, adapter = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE), EmbeddingAdapter(SIZE, 0.5, 2)
+    weights, center = torch.tensor([0.5, 3.0, 1.0]), 0.2 * torch.randn(SIZE)
+    module = VLG(network, adapter, texts, OptimizationConfig(), 0.0, weights, center)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    batch = batch_of()
+    given = network(batch.coords, batch.features)[batch.voxels]
+    terms, counted = [], []
+    for f, t in zip(given, adapter(batch.embeddings), strict=True):
+        away, wanted = f / f.norm() - center, t / t.norm() - center
+        terms.append(1 - (away @ wanted) / (away.norm() * wanted.norm()))
+        likeness = [max(t[0], t[3]), t[1], t[2]]  # class a has two texts
+        counted.append(weights[likeness.index(max(likeness))])
+    expected = sum(w * e for w, e in zip(counted, terms, strict=True)) / sum(counted)
+    assert len(set(map(float, counted))) == 3
+    torch.testing.assert_close(module.training_step(batch, 0), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_known_before_is_no_part_of_a_checkpoint(texts):
+    network, adapter = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE), EmbeddingAdapter(SIZE, 0.5, 2)
+    plain = VLG(network, adapter, texts, OptimizationConfig())
+    module = VLG(network, adapter, texts, OptimizationConfig(), 0.0, torch.ones(3), torch.ones(6))
+    assert set(module.state_dict()) == set(plain.state_dict())
+
+
 def test_the_adapter_learns_nothing_from_guidance(module):
     module.training_step(batch_of(), 0).backward()
     assert all(p.grad is None for p in module.adapter.parameters())
