@@ -1,16 +1,16 @@
 """Measures 3DSS-VLG on a synthetic world with its imitated vision-language teacher.
 
-Writes scenes to train on (`development`) and to score on (`validation`), what the imitated teacher
-says of their images, and tags; trains with and without tags, several seeds each; and scores, step
-by step, on the training scenes the pseudo-labels, and on the others what needs images there
-(fused embeddings, and adapted ones) and what does not (the 3D network), on points that images
-show and on those that none shows, beside the labels of the nearest point that one shows.
+Writes scenes to train on (`development`) and to score on (`validation`, or `final`), what the
+imitated teacher says of their images, and tags; trains with and without tags, and with the paper's
+own loss of ESG, several seeds each; and scores, step by step, on the training scenes the
+pseudo-labels, and on the others what needs images there (fused embeddings, and adapted ones) and
+what does not (the 3D network), on points that images show and on those that none shows, beside the
+labels of the nearest point that one shows. Writes OUT/results_<family>.md.
 
   python benchmarks/vlg.py out/vlg_rooms --world rooms --jobs 2
   python benchmarks/vlg.py out/vlg_world --world driving --jobs 2
 
-What is done already is kept, so that an interrupted run goes on. With the configs' steps a training
-takes about 10 minutes on a core that does nothing else.
+What is done already is kept, so that an interrupted run goes on.
 """
 
 import argparse
@@ -52,8 +52,14 @@ from wsss_training.teachers.imitated_views import (
 )
 from wsss_training.training import CONFIG_FILE
 
-TRAINED, SCORED = "development", "validation"
-VARIANTS = ("tags", "texts")
+TRAINED, SCORED = "development", ("validation", "final")
+PAPERS_LOSS = ("vlg.center=false", "optimization.class_balance=0")
+VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "tags": ("tags", ()),
+    "no tags": ("texts", ()),
+    "tags, the paper's ESG": ("tags", PAPERS_LOSS),
+}
+"""Supervision of each, and what is changed in the recipe."""
 ROWS = {
     "pseudo": "pseudo-labels, training scenes",
     "fused": "fused embeddings, seen points",
@@ -75,7 +81,8 @@ class World:
         config: of the training.
         ontology: of the labels.
         background: what cells show that show no class.
-        scenes: of each family.
+        scenes: to train on.
+        scored: scenes to score on.
     """
 
     command: tuple[str, ...]
@@ -83,7 +90,8 @@ class World:
     config: str
     ontology: str
     background: str
-    scenes: dict[str, int]
+    scenes: int
+    scored: int
 
 
 WORLDS = {
@@ -93,7 +101,8 @@ WORLDS = {
         "config/train/vlg_rooms.yaml",
         "scannet",
         "clutter",
-        {TRAINED: 160, SCORED: 40},
+        scenes=160,
+        scored=40,
     ),
     "driving": World(
         ("make-world", "--sweeps", "3", "--interval", "1.5"),
@@ -101,7 +110,8 @@ WORLDS = {
         "config/train/vlg_world.yaml",
         "semantic_kitti",
         "sky",
-        {TRAINED: 64, SCORED: 20},
+        scenes=64,
+        scored=20,
     ),
 }
 
@@ -111,19 +121,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--world", choices=WORLDS, required=True)
+    parser.add_argument("--family", choices=SCORED, default=SCORED[0], help="to score on")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scenes", type=int, help="of each family")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time, a core each")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args()
     world, output = WORLDS[arguments.world], arguments.output
-    for family, scenes in world.scenes.items():
+    for family, scenes in ((TRAINED, world.scenes), (arguments.family, world.scored)):
         prepare(world, output / family, family, arguments.scenes or scenes, arguments.jobs)
     tasks = [(name, seed) for seed in range(arguments.seeds) for name in VARIANTS]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda t: train_and_score(world, output, t[0], t[1], arguments), tasks))
-    table = make_table(output, arguments.seeds)
-    (output / "results.md").write_text(table)
+    table = make_table(output, arguments.family, arguments.seeds)
+    (output / f"results_{arguments.family}.md").write_text(table)
     print(table)
 
 
@@ -160,7 +171,7 @@ def tags_of(root: Path) -> Path:
 
 def run_folder(output: Path, name: str, seed: int) -> Path:
     """Where a run goes."""
-    return output / f"{name}_seed{seed}"
+    return output / f"{name.replace(', ', '_').replace(' ', '_')}_seed{seed}"
 
 
 def train_and_score(
@@ -168,18 +179,19 @@ def train_and_score(
 ) -> None:
     """Trains one variant and scores its steps."""
     run, root = run_folder(output, name, seed), (output / TRAINED).absolute()
-    tags = tags_of(root) if name == "tags" else "null"
+    supervision, changes = VARIANTS[name]
+    tags = tags_of(root) if supervision == "tags" else "null"
     embeddings = f"{{root: {root / 'embeddings'}, images_root: {root}}}"
     words = [f"output={run}", f"seed={seed}", f"data_root={root}", f"sources.0.root={root}"]
-    words += [f"sources.0.supervision={name}", f"sources.0.tags={tags}"]
+    words += [f"sources.0.supervision={supervision}", f"sources.0.tags={tags}"]
     words += [f"vlg.texts={root / 'texts.safetensors'}", f"vlg.embeddings={embeddings}"]
     if not (run / "bundle").exists():
         log = run.with_suffix(".log")
-        command("train", world.config, *words, *arguments.overrides, log=log)
-    scores = run / "scores.json"
+        command("train", world.config, *words, *changes, *arguments.overrides, log=log)
+    scores = run / f"{arguments.family}.json"
     if not scores.exists():
-        result = score_pseudo_labels(world, run, root) | score_steps(world, run, output / SCORED)
-        report.write_json(scores, result)
+        result = score_pseudo_labels(world, run, root)
+        report.write_json(scores, result | score_steps(world, run, output / arguments.family))
 
 
 def score_pseudo_labels(world: World, run: Path, root: Path) -> dict[str, Any]:
@@ -254,19 +266,20 @@ class StepLabeller:
         return label_embeddings(embeddings, self._texts, None, None, 0.0)
 
 
-def make_table(output: Path, seeds: int) -> str:
+def make_table(output: Path, family: str, seeds: int) -> str:
     """Writes mean IoU over classes with enough points, and accuracy: mean and spread of seeds."""
     titles = [f"{kind}, {name}" for name in VARIANTS for kind in ("mIoU", "accuracy")]
     lines = ["| | points | " + " | ".join(titles) + " |", "|---|" + "---|" * (1 + len(titles))]
     results = {
         name: [
-            json.loads((run_folder(output, name, seed) / "scores.json").read_text())
+            json.loads((run_folder(output, name, seed) / f"{family}.json").read_text())
             for seed in range(seeds)
         ]
         for name in VARIANTS
     }
     for row, title in ROWS.items():
-        cells = [f"{sum(results[VARIANTS[0]][0][row]['points'].values()):,d}"]
+        first = next(iter(results.values()))[0][row]
+        cells = [f"{sum(first['points'].values()):,d}"]
         for name in VARIANTS:
             for key in ("miou_present", "accuracy"):
                 values = [result[row][key] for result in results[name]]
