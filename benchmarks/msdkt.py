@@ -1,8 +1,9 @@
 """Measures MSDKT on the synthetic driving world: what each part adds to a few labelled points.
 
 Draws scenes to learn from and others to score on; labels 0.1 % and 1 % of the points, and one
-point of each class and scene; trains config/train/msdkt_world.yaml with and without each part,
-several seeds each, a draw of the points each; scores the 3D network alone on the other scenes.
+point of each class and scene; trains config/train/msdkt_world.yaml with and without each part, and
+`projected_prior` with the same labels and the teacher's, several seeds each, a draw of the points
+each; scores the 3D network alone on the other scenes.
 Writes OUT/results.md and OUT/results.png:
 
   python benchmarks/msdkt.py out/msdkt --seeds 3 --jobs 2
@@ -43,6 +44,13 @@ ROWS = {
     "+ contrast": (),
 }
 """Overrides of each row."""
+PRIOR = "both by projected_prior"
+PRIOR_OVERRIDES = (
+    "method=projected_prior",
+    "sources=[{{dataset: semantic_kitti, root: {root}, supervision: labels, weak_labels: {few}}},"
+    "{{dataset: semantic_kitti, root: {root}}}]",
+)
+"""What a user could do without MSDKT: labelled points, and the teacher's projected labels."""
 ALL, FULL = "all", "full supervision"
 FULL_OVERRIDES = (
     *("method=projected_prior", "teacher=null"),
@@ -63,7 +71,8 @@ def main() -> None:
     seeds = range(arguments.seeds)
     for labels, seed in product(LABELS, seeds):
         draw_labels(arguments.output, labels, seed)
-    tasks = [(labels, row, seed) for seed, row, labels in product(seeds, ROWS, LABELS)]
+    rows = (*ROWS, PRIOR)
+    tasks = [(labels, row, seed) for seed, row, labels in product(seeds, rows, LABELS)]
     tasks += [(ALL, FULL, seed) for seed in seeds]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda task: train_and_score(arguments, *task), tasks))
@@ -110,10 +119,13 @@ def train_and_score(arguments: argparse.Namespace, labels: str, row: str, seed: 
     run = output / "runs" / name
     words = [f"data_root={output / 'development'}", f"output={run}", f"seed={seed}"]
     words += ["optimization.workers=0", *arguments.overrides]  # what a row leaves out stays out
+    few, root = labels_folder(output, labels, seed), output / "development"
     if row == FULL:
         words += FULL_OVERRIDES
+    elif row == PRIOR:
+        words += [word.format(root=root, few=few) for word in PRIOR_OVERRIDES]
     else:
-        words += [f"sources.0.weak_labels={labels_folder(output, labels, seed)}", *ROWS[row]]
+        words += [f"sources.0.weak_labels={few}", *ROWS[row]]
     if not (run / "bundle").exists():
         command("train", CONFIG, *words, log=run.with_name(f"{name}.log"))
     scores = run / f"{arguments.family}.json"
@@ -148,7 +160,7 @@ def make_table(scores: list[dict], family: str, settings: dict) -> str:
     """Mean and half the range over the seeds of each row and kind of labels; IoU of each class."""
     lines = [f"World: sha256 {settings['world_sha256']}, mIoU, family {family}", ""]
     lines += ["| | " + " | ".join(LABELS) + " |", "|---|" + "---|" * len(LABELS)]
-    for row in ROWS:
+    for row in (*ROWS, PRIOR):
         cells = [spread(values(scores, labels, row, family)) for labels in LABELS]
         lines.append(f"| {row} | " + " | ".join(cells) + " |")
     cell = spread(values(scores, ALL, FULL, family))
@@ -160,7 +172,7 @@ def make_table(scores: list[dict], family: str, settings: dict) -> str:
 
 def class_table(scores: list[dict], labels: str, family: str) -> list[str]:
     """Means over the seeds of each class's IoU."""
-    found = {row: of(scores, labels, row, family) for row in ROWS}
+    found = {row: of(scores, labels, row, family) for row in (*ROWS, PRIOR)}
     found[FULL] = of(scores, ALL, FULL, family)
     found = {row: results for row, results in found.items() if results}
     if not found:
@@ -179,9 +191,10 @@ def draw_gains(path: Path, scores: list[dict], family: str) -> None:
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     axes = figure.subplots()
-    width = 0.8 / len(ROWS)
-    for number, row in enumerate(ROWS):
-        places = np.arange(len(LABELS)) + (number - (len(ROWS) - 1) / 2) * width
+    rows = (*ROWS, PRIOR)
+    width = 0.8 / len(rows)
+    for number, row in enumerate(rows):
+        places = np.arange(len(LABELS)) + (number - (len(rows) - 1) / 2) * width
         found = [values(scores, labels, row, family) for labels in LABELS]
         means = [np.mean(each) if each else 0.0 for each in found]
         axes.bar(places, means, 0.9 * width, label=row, color=f"C{number}", alpha=0.75)
