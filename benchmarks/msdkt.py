@@ -49,8 +49,10 @@ PRIOR_OVERRIDES = (
     "method=projected_prior",
     "sources=[{{dataset: semantic_kitti, root: {root}, supervision: labels, weak_labels: {few}}},"
     "{{dataset: semantic_kitti, root: {root}}}]",
+    "augment.sector_margin=null",
 )
-"""What a user could do without MSDKT: labelled points, and the teacher's projected labels."""
+"""What a user could do without MSDKT: labelled points, and the teacher's projected labels, in whole
+sweeps as the other rows take them."""
 ALL, FULL = "all", "full supervision"
 FULL_OVERRIDES = (
     *("method=projected_prior", "teacher=null"),
