@@ -15,6 +15,7 @@ What is done already is kept, so that an interrupted run goes on.
 
 import argparse
 import json
+import re
 import shutil
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -171,7 +172,7 @@ def tags_of(root: Path) -> Path:
 
 def run_folder(output: Path, name: str, seed: int) -> Path:
     """Where a run goes."""
-    return output / f"{name.replace(', ', '_').replace(' ', '_')}_seed{seed}"
+    return output / re.sub(r"\W+", "_", f"{name} seed{seed}")
 
 
 def train_and_score(
