@@ -16,6 +16,7 @@ import argparse
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ from wsss_training.teachers.imitated_views import driving_views
 CONFIG = "config/train/kitti.yaml"
 METHODS = ("vlg", "projected_prior")
 BACKGROUND = "sky"
+STAND_IN = "class probabilities times class embeddings"
 
 
 def main() -> None:
@@ -61,13 +63,12 @@ def write_stand_in(output: Path, data: Path) -> None:
     """Writes texts of the classes, and maps of the images of all logs to learn from."""
     config, settings = load_config(CONFIG, [f"data_root={data}"]), load_imitation()
     classes = load_ontology(config.ontology).classes
-    texts = imitated_texts(classes, [BACKGROUND], settings)
+    texts = replace(imitated_texts(classes, [BACKGROUND], settings), teacher=STAND_IN)
     write_texts(output / "texts.safetensors", texts)
     vectors = first_vectors(texts)
     part = output / ".embeddings.part"
     shutil.rmtree(part, ignore_errors=True)  # of a killed run
-    teacher = {"model": "class probabilities times class embeddings"}
-    info = EmbeddingInfo(teacher, settings.size, settings.size, settings.logit_scale)
+    info = EmbeddingInfo({"model": STAND_IN}, settings.size, settings.size, settings.logit_scale)
     claim_folder(part, info, None)
     writer = EmbeddingWriter(part)
     for source in config.sources:
