@@ -34,6 +34,12 @@ def wrong_method(config: "TrainConfig") -> list[str]:
             "of 'cameras: none' alone; use 'method: projected_prior'"
         )
     if config.method == "vlg":
+        having = [name for name, source in named if source.teacher is not None]
+        having += ["teacher"] * (config.teacher is not None)
+        messages += [
+            f"{name}: a 2D teacher of classes, which 'method: vlg' makes no use of"
+            for name in having
+        ]
         messages += [
             f"{name}: has no embeddings of its own, and there is no vlg.embeddings"
             for name, source in named

@@ -38,7 +38,7 @@ def write_vision_language(maps_2d: Path, folder: Path) -> tuple[str, ...]:
         writer.write(image.with_name(image.name.replace(".label", "")), vectors)
     texts = folder / "texts.safetensors"
     write_texts(texts, imitated_texts(target.classes, ["sky"], settings))
-    return ("method=vlg", "sources.0.supervision=texts", f"vlg.texts={texts}")
+    return ("method=vlg", "teacher=null", "sources.0.supervision=texts", f"vlg.texts={texts}")
 
 
 def embeddings_of(folder: Path, images_root: Path) -> str:

@@ -7,10 +7,12 @@ from wsss_training.regions import REGIONS
 
 WORDS = (
     "method=vlg",
+    "teacher=null",
     "vlg.texts=texts.safetensors",
     "vlg.embeddings={root: maps, images_root: images}",
     "sources.0.supervision=texts",
 )
+TEACHER = "{root: a, images_root: b, ontology: c, mapping: d}"
 
 
 def test_the_papers_values_are_the_defaults():
@@ -63,6 +65,8 @@ def test_load_config_reads_the_method_and_writes_it(mini_log, tmp_path):
         (["sources.0.supervision=tags"], "'tags' needs a file of tags; without any say 'texts'"),
         (["sources.0.tags=t.yaml"], "has tags, which supervision 'texts' makes no use of"),
         (["sources.0.pseudo_labels=p"], "has pseudo_labels, which 'method: vlg' makes"),
+        ([f"teacher={TEACHER}"], "teacher: a 2D teacher of classes, which 'method: vlg'"),
+        ([f"sources.0.teacher={TEACHER}"], r"sources\[0\]: a 2D teacher of classes"),
         (["vlg.embeddings=null"], r"sources\[0\]: has no embeddings of its own"),
         (["vlg.texts=null"], r"vlg\.texts: needs"),
         (["model.cameras=optional"], r"model\.cameras: 'method: vlg' has images"),
