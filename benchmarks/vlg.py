@@ -1,11 +1,12 @@
 """Measures 3DSS-VLG on a synthetic world with its imitated vision-language teacher.
 
 Writes scenes to train on (`development`) and to score on (`validation`, or `final`), what the
-imitated teacher says of their images, and tags; trains with and without tags, and with the paper's
-own loss of ESG, several seeds each; and scores, step by step, on the training scenes the
-pseudo-labels, and on the others what needs images there (fused embeddings, and adapted ones) and
-what does not (the 3D network), on points that images show and on those that none shows, beside the
-labels of the nearest point that one shows. Writes OUT/results_<family>.md.
+imitated teacher says of their images, and tags; trains with and without tags, with the paper's own
+loss of ESG, and the same network for as long on the ground truth, several seeds each; and scores,
+step by step, on the training scenes the pseudo-labels, and on the others what needs images there
+(fused embeddings, and adapted ones) and what does not (the 3D network), on points that images show
+and on those that none shows, beside the labels of the nearest point that one shows. Writes
+OUT/results_<family>.md.
 
   python benchmarks/vlg.py out/vlg_rooms --world rooms --jobs 2
   python benchmarks/vlg.py out/vlg_world --world driving --jobs 2
@@ -59,6 +60,7 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tags": ("tags", ()),
     "no tags": ("texts", ()),
     "tags, the paper's ESG": ("tags", PAPERS_LOSS),
+    "full supervision": ("labels", ("method=projected_prior",)),
 }
 """Supervision of each, and what is changed in the recipe."""
 ROWS = {
@@ -191,7 +193,7 @@ def train_and_score(
         command("train", world.config, *words, *changes, *arguments.overrides, log=log)
     scores = run / f"{arguments.family}.json"
     if not scores.exists():
-        result = score_pseudo_labels(world, run, root)
+        result = {} if supervision == "labels" else score_pseudo_labels(world, run, root)
         report.write_json(scores, result | score_steps(world, run, output / arguments.family))
 
 
@@ -223,7 +225,7 @@ def score_steps(world: World, run: Path, root: Path) -> dict[str, Any]:
 
 
 class StepLabeller:
-    """Labels a sample by each step of a run, without tags.
+    """Labels a sample by each step that a run has, without tags.
 
     Args:
         config: of the run.
@@ -232,35 +234,36 @@ class StepLabeller:
     """
 
     def __init__(self, config: TrainConfig, language: VisionLanguage, run: Path) -> None:
-        self._language = language
+        self._maps, self._adapter = language.maps[0], None
         self._texts = build_text_logits(config, language)
-        self._adapter = read_adapter(config, language.size)
+        if config.method == "vlg":
+            self._adapter = read_adapter(config, language.size)
         bundle = read_bundle(run / "bundle")
         self._segmenter = Segmenter(bundle.spec, load_engine("spconv", bundle, "cpu"))
 
     def __call__(self, sample: Sample) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         """Returns points and their labels by the names of ROWS."""
-        fused = fuse_embeddings(sample, self._language.maps[0])
+        fused = fuse_embeddings(sample, self._maps)
         seen = np.any(fused != 0, axis=1)
-        with torch.inference_mode():
-            adapted = self._adapter(torch.from_numpy(fused[seen])).numpy()
-        labels = {"fused": fused[seen], "adapted": adapted}
-        named = {
-            name: (np.flatnonzero(seen), self._label(embeddings))
-            for name, embeddings in labels.items()
-        }
         network = self._segmenter(Frame(sample.cloud, ())).labels
-        inside = network != UNKNOWN  # the others are out of range
-        for name, points in (
-            ("network", np.ones(len(seen), bool)),
-            ("network_seen", seen),
-            ("network_unseen", ~seen & inside),
-        ):
-            named[name] = np.flatnonzero(points), network[points]
+        unseen = ~seen & (network != UNKNOWN)  # the others are out of range
+        rows = {"network": np.ones_like(seen), "network_seen": seen, "network_unseen": unseen}
+        named = {name: (np.flatnonzero(rows[name]), network[rows[name]]) for name in rows}
+        if self._adapter is not None:
+            named |= self._label_embeddings(sample, fused, seen, unseen)
+        return named
+
+    def _label_embeddings(
+        self, sample: Sample, fused: np.ndarray, seen: np.ndarray, unseen: np.ndarray
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Labels points by embeddings of images [N, D]: those seen, and the others by nearest."""
+        with torch.inference_mode():
+            adapted = self._adapter(torch.from_numpy(fused[seen])).numpy()  # type: ignore[misc]
+        points, labels = np.flatnonzero(seen), self._label(adapted)
+        named = {"fused": (points, self._label(fused[seen])), "adapted": (points, labels)}
         if seen.any():
-            tree, unseen = cKDTree(sample.cloud.xyz[seen]), np.flatnonzero(~seen & inside)
-            nearest = tree.query(sample.cloud.xyz[unseen])[1]
-            named["nearest_unseen"] = unseen, named["adapted"][1][nearest]
+            nearest = cKDTree(sample.cloud.xyz[seen]).query(sample.cloud.xyz[unseen])[1]
+            named["nearest_unseen"] = np.flatnonzero(unseen), labels[nearest]
         return named
 
     def _label(self, embeddings: np.ndarray) -> np.ndarray:
@@ -282,12 +285,16 @@ def make_table(output: Path, family: str, seeds: int) -> str:
         first = next(iter(results.values()))[0][row]
         cells = [f"{sum(first['points'].values()):,d}"]
         for name in VARIANTS:
-            for key in ("miou_present", "accuracy"):
-                values = [result[row][key] for result in results[name]]
-                half = 50 * (max(values) - min(values))
-                cells.append(f"{100 * np.mean(values):.1f} ± {half:.1f}")
+            scores = [result[row] for result in results[name] if row in result]
+            cells += [with_spread([s[key] for s in scores]) for key in ("miou_present", "accuracy")]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def with_spread(shares: list[float]) -> str:
+    """Writes the mean and half the range in percent; nothing of no shares."""
+    half = (max(shares) - min(shares)) / 2 if shares else 0.0
+    return f"{100 * np.mean(shares):.1f} ± {100 * half:.1f}" if shares else ""
 
 
 if __name__ == "__main__":
