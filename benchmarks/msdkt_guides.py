@@ -23,7 +23,8 @@ from wsss_training.methods.msdkt import MSDKT
 from wsss_training.metrics import ConfusionMatrix, semantic_kitti_scores
 from wsss_training.networks.deformable_transfer import pyramid, sample_maps
 from wsss_training.networks.levels import rows_at
-from wsss_training.training import CONFIG_FILE, last_checkpoint
+from wsss_training.run_folder import CONFIG_FILE
+from wsss_training.training import last_checkpoint
 from wsss_training.training_msdkt import build_module, open_transfer_sweeps
 from wsss_training.workload import model_spec, open_workload
 

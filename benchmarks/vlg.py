@@ -43,6 +43,7 @@ from wsss_training.data.weak_labels import read_chosen
 from wsss_training.fusing import VisionLanguage, open_vision_language
 from wsss_training.labelling_vlg import label_embeddings
 from wsss_training.metrics import ConfusionMatrix, scores_for
+from wsss_training.run_folder import CONFIG_FILE
 from wsss_training.stages import PSEUDO_LABELS
 from wsss_training.stages_vlg import build_text_logits, read_adapter
 from wsss_training.teachers.fused_embeddings import fuse_embeddings
@@ -52,7 +53,6 @@ from wsss_training.teachers.imitated_views import (
     labelled_views,
     write_imitated_maps,
 )
-from wsss_training.training import CONFIG_FILE
 
 TRAINED, SCORED = "development", ("validation", "final")
 PAPERS_LOSS = ("vlg.center=false", "optimization.class_balance=0")

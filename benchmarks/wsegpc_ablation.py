@@ -39,8 +39,8 @@ from wsss_training.files import write_whole
 from wsss_training.labelling import open_labeller
 from wsss_training.metrics import ConfusionMatrix, scannet_scores
 from wsss_training.rooms.settings import rooms_hash
+from wsss_training.run_folder import CONFIG_FILE
 from wsss_training.stages import PSEUDO_LABELS, newest_checkpoint, open_run, open_scenes
-from wsss_training.training import CONFIG_FILE
 from wsss_training.workload import open_workload
 
 CONFIG = "config/train/rooms.yaml"

@@ -21,7 +21,8 @@ from wsss_training.checkpoints import read_part, read_steps
 from wsss_training.config import SourceConfig, TeacherConfig, TrainConfig, load_config
 from wsss_training.config_vlg import VLGConfig
 from wsss_training.data.training_set import evenly
-from wsss_training.training import CONFIG_FILE, last_checkpoint
+from wsss_training.run_folder import CONFIG_FILE
+from wsss_training.training import last_checkpoint
 from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
 
 _STATISTICS_SWEEPS = 32

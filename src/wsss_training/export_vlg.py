@@ -17,8 +17,9 @@ from wsss_training.checkpoints import read_part, read_steps
 from wsss_training.config import load_config
 from wsss_training.export import held_back_scores, input_statistics, provenance
 from wsss_training.fusing import open_vision_language
+from wsss_training.run_folder import CONFIG_FILE
 from wsss_training.stages_vlg import NETWORK, pseudo_labelled
-from wsss_training.training import CONFIG_FILE, last_checkpoint
+from wsss_training.training import last_checkpoint
 from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
 
 Tensors = dict[str, torch.Tensor]

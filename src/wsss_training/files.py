@@ -1,5 +1,7 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and telling them from others."""
 
+import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,3 +21,11 @@ def write_whole(path: Path, content: bytes) -> None:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def digest_files(files: Iterable[Path]) -> str:
+    """SHA-256 of files' contents, one after the other."""
+    result = hashlib.sha256()
+    for path in files:
+        result.update(path.read_bytes())
+    return result.hexdigest()

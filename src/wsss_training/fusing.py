@@ -19,7 +19,7 @@ from wsss_training.data.training_set import evenly
 from wsss_training.processes import place, wait_for_all
 from wsss_training.teachers.embedding_info import read_info
 from wsss_training.teachers.embedding_maps import EmbeddingMaps
-from wsss_training.teachers.fused_embeddings import fuse_embeddings, span_of
+from wsss_training.teachers.fused_embeddings import fuse_embeddings, geometry_of, span_of
 
 _MEASURED = 8
 """Samples of a source whose visible points are counted to foretell the size of all."""
@@ -110,7 +110,7 @@ def fuse_sources(
     for number, k in here.tracked(mine, "samples fused", len(mine)):
         sample = sources[number].dataset[k]
         fused = fuse_embeddings(sample, language.maps[number], language.spans[number])
-        stores[number].write(sample.sample_id, fused)
+        stores[number].write(sample.sample_id, fused, geometry_of(sample))
     wait_for_all()
     for number, k in jobs:
         if not stores[number].has(sources[number].dataset.sample_ids[k]):

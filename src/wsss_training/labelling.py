@@ -24,8 +24,9 @@ from wsss_training.data.supervised_sweeps import (
 )
 from wsss_training.data.tagged_dataset import TaggedDataset
 from wsss_training.data.training_set import evenly
+from wsss_training.files import digest_files
 from wsss_training.processes import place, sum_over_all, wait_for_all
-from wsss_training.pseudo_labels import PseudoLabeller, digest, write_pseudo_labels
+from wsss_training.pseudo_labels import PseudoLabeller, write_pseudo_labels
 from wsss_training.regions import REGION_VERSION
 from wsss_training.workload import Workload, check_tags, model_spec
 
@@ -116,7 +117,7 @@ def describe(config: TrainConfig, checkpoint: Path) -> dict[str, Any]:
     if not _is_shipped(ontology):
         info["definition"] = ontology.to_dict()
     regions = f"{config.wsegpc.regions} {REGION_VERSION}"
-    info |= {"checkpoint": digest([checkpoint]), "pool": asdict(_pool_of(config))}
+    info |= {"checkpoint": digest_files([checkpoint]), "pool": asdict(_pool_of(config))}
     if config.wsegpc.center:
         info["center"] = True
     return info | {"regions": regions}

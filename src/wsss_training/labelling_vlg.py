@@ -1,6 +1,7 @@
 """Labels points by what their fused embeddings have in common with the classes' texts."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +9,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsss_perception.errors import ConfigError, DatasetError
+from wsss_perception.errors import ConfigError
 from wsss_perception.frame import UNKNOWN
 from wsss_perception.ontology import Ontology
 from wsss_training.config import TrainConfig
 from wsss_training.config_vlg import VLGConfig
 from wsss_training.config_wsegpc import PoolConfig
 from wsss_training.data.fused_store import FusedStore
-from wsss_training.data.sample import Sample
+from wsss_training.data.sample import Dataset, Sample
 from wsss_training.data.supervised_sweeps import SupervisedSource
+from wsss_training.files import digest_files
 from wsss_training.losses.tag_mask import tag_probabilities
 from wsss_training.networks.text_logits import TextLogits
 from wsss_training.processes import place, sum_over_all, wait_for_all
-from wsss_training.pseudo_labels import digest, pool_opinions, write_labels
+from wsss_training.pseudo_labels import pool_opinions, write_labels
 from wsss_training.regions import REGION_VERSION
 from wsss_training.regions.cached import CachedRegions
+from wsss_training.teachers.fused_embeddings import geometry_of
 
 _PART = 1 << 16
 """Points that are compared with the texts at once: a scene's embeddings are not held twice."""
@@ -86,23 +89,27 @@ class EmbeddingLabeller:
         self._store, self._texts, self._share = store, texts, config.region_share
         self._regions = regions
 
-    @property
-    def made_from(self) -> dict[str, Any]:
-        """What the fused embeddings are of."""
-        return self._store.info
+    def made_from(self, sample_ids: Sequence[str]) -> dict[str, Any]:
+        """What the fused embeddings of some samples are of."""
+        return {**self._store.info, "geometry": self._store.digest(sample_ids)}
+
+    def read(self, dataset: Dataset, index: int) -> Sample:
+        """Reads a sample.
+
+        Raises:
+            DatasetError: it cannot be read, or has changed since it was fused.
+        """
+        sample = dataset[index]
+        self._store.check_geometry(sample.sample_id, geometry_of(sample))
+        return sample
 
     def __call__(self, _: int, sample: Sample) -> NDArray[np.uint8]:
         """Returns a label for each point, uint8 [N].
 
         Raises:
-            DatasetError: the embeddings are missing, damaged or of another cloud.
+            DatasetError: the embeddings are missing or damaged.
         """
         seen = self._store.seen(sample.sample_id)
-        if len(seen) != len(sample.cloud):
-            raise DatasetError(
-                f"{sample.sample_id}: has {len(sample.cloud)} points, its fused embeddings are of "
-                f"{len(seen)}; the dataset has changed: remove the run's folder and train again"
-            )
         labels = np.full(len(seen), UNKNOWN, dtype=np.uint8)
         labels[seen] = label_embeddings(
             self._store.read(sample.sample_id),
@@ -149,11 +156,11 @@ def label_fused(
         shown = here.tracked(mine, "pseudo-labels", len(mine))
         counts += write_labels(
             folder / str(number),
-            source.dataset.__getitem__,
+            partial(labeller.read, source.dataset),
             shown,
             labeller,
             classes,
-            _describe(ontology, config, number, labeller),
+            _describe(ontology, config, number, labeller, source),
         )
     counts = sum_over_all(counts)
     wait_for_all()
@@ -166,16 +173,21 @@ def label_fused(
 
 
 def _describe(
-    ontology: Ontology, config: TrainConfig, number: int, labeller: EmbeddingLabeller
+    ontology: Ontology,
+    config: TrainConfig,
+    number: int,
+    labeller: EmbeddingLabeller,
+    source: SupervisedSource,
 ) -> dict[str, Any]:
     """What tells a source's pseudo-labels from others: classes, texts, tags, maps and regions."""
     settings, tags = config.vlg, config.sources[number].tags
+    sample_ids = [source.dataset.sample_ids[index] for index in source.indices]
     return {
         "ontology": ontology.name,
         "definition": ontology.to_dict(),
-        "texts": digest([Path(str(settings.texts))]),
-        "tags": None if tags is None else digest([Path(tags)]),
-        "embeddings": labeller.made_from,
+        "texts": digest_files([Path(str(settings.texts))]),
+        "tags": None if tags is None else digest_files([Path(tags)]),
+        "embeddings": labeller.made_from(sample_ids),
         "regions": None if settings.regions is None else f"{settings.regions} {REGION_VERSION}",
         "region_share": settings.region_share,
     }

@@ -1,7 +1,6 @@
 """Writes pseudo-labels, such as a trained WSegPC teacher's, any number of processes together."""
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -235,14 +234,6 @@ def claim_folder(folder: Path, info: dict[str, Any]) -> None:
             "embeddings, of another pool or other regions; remove it to write it anew, or choose "
             "another folder"
         )
-
-
-def digest(files: Sequence[Path]) -> str:
-    """SHA-256 of files' contents."""
-    result = hashlib.sha256()
-    for path in files:
-        result.update(path.read_bytes())
-    return result.hexdigest()
 
 
 def _write(path: Path, chosen: ChosenPoints) -> None:

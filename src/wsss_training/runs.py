@@ -6,9 +6,10 @@ from wsss_perception.bundle import Bundle
 from wsss_training.config import TrainConfig, load_config
 from wsss_training.export import export_bundle
 from wsss_training.export_vlg import export_vlg
+from wsss_training.run_folder import CONFIG_FILE
 from wsss_training.stages import exported_run, train_wsegpc
 from wsss_training.stages_vlg import train_vlg
-from wsss_training.training import CONFIG_FILE, train
+from wsss_training.training import train
 from wsss_training.training_msdkt import train_msdkt
 
 _TRAIN = {

@@ -35,13 +35,12 @@ from wsss_training.methods.wsegpc import WSegPC
 from wsss_training.networks.cross_modal import CrossModalNetwork
 from wsss_training.networks.image_resnet import ImageResNet
 from wsss_training.regions.cached import CachedRegions
+from wsss_training.run_folder import CONFIG_FILE, claim
 from wsss_training.training import (
-    CONFIG_FILE,
     Schedule,
     build_augmentation,
     build_network,
     check_launch,
-    claim,
     fit,
     last_checkpoint,
     train,

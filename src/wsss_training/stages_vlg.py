@@ -24,27 +24,30 @@ from wsss_training.data.embedded_draws import (
 from wsss_training.data.fused_store import FusedStore
 from wsss_training.data.labelled_rows import LabelledRows, Rows, collate_rows
 from wsss_training.data.training_set import resuming_loader
+from wsss_training.data.weak_labels import INFO_FILE
+from wsss_training.files import digest_files, write_whole
 from wsss_training.fusing import VisionLanguage, fuse_sources, open_vision_language
 from wsss_training.labelling_vlg import EmbeddingLabeller, label_fused
 from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.vlg import VLG, Specialisation
 from wsss_training.networks.adapter import EmbeddingAdapter
 from wsss_training.networks.text_logits import TextLogits
-from wsss_training.processes import Place, place
+from wsss_training.processes import Place, place, wait_for_all
 from wsss_training.regions.cached import CachedRegions
+from wsss_training.run_folder import claim
 from wsss_training.stages import PSEUDO_LABELS, is_finished
 from wsss_training.training import (
     Schedule,
     build_augmentation,
     build_network,
     check_launch,
-    claim,
     fit,
     last_checkpoint,
 )
 from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
 
 FUSED, ADAPTER, NETWORK = "fused", "adapter", "network"
+_LEARNED_FROM = "learned_from.txt"
 _COUNTED = 200
 """Draws that tell how frequent classes are, and the mean of the embeddings."""
 
@@ -73,10 +76,30 @@ def train_vlg(config: TrainConfig) -> bool:
     labellers = [EmbeddingLabeller(store, texts, config.vlg, _regions(config)) for store in stores]
     ontology = load_ontology(config.ontology)
     label_fused(sources, labellers, ontology, config, output / PSEUDO_LABELS)
+    _claim_stages(output, len(sources))
     if not is_finished(output / ADAPTER, config.vlg.adapter.steps):
         train_adapter(config, workload, EmbeddedSweeps(sources, stores), texts)
     train_network(config, stores, texts, language.size)
     return place().is_first
+
+
+def _claim_stages(output: Path, sources: int) -> None:
+    """Raises ConfigError where a stage has learned from other pseudo-labels than are there now."""
+    infos = [output / PSEUDO_LABELS / str(number) / INFO_FILE for number in range(sources)]
+    digest, notes = (
+        digest_files(infos),
+        [output / name / _LEARNED_FROM for name in (ADAPTER, NETWORK)],
+    )
+    stale = [str(n.parent) for n in notes if n.exists() and n.read_text(encoding="utf-8") != digest]
+    if stale:
+        raise ConfigError(
+            f"{' and '.join(stale)}: learned from other pseudo-labels than are there now; remove "
+            "what is named here to train it anew, or choose another 'output'"
+        )
+    wait_for_all()  # before the first of them writes
+    for note in notes:
+        note.parent.mkdir(exist_ok=True)
+        write_whole(note, digest.encode("utf-8"))
 
 
 def build_text_logits(config: TrainConfig, language: VisionLanguage) -> TextLogits:

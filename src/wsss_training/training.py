@@ -36,18 +36,16 @@ from wsss_training.augment import (
     Rotate,
     Scale,
 )
-from wsss_training.config import OptimizationConfig, TrainConfig, config_to_yaml, load_config
+from wsss_training.config import OptimizationConfig, TrainConfig
 from wsss_training.config_model import AugmentConfig
 from wsss_training.data.draw_order import DrawOrder
 from wsss_training.data.labelled_points import LabelledPoints
 from wsss_training.data.training_set import AugmentedDraws, count_classes, resuming_loader
-from wsss_training.files import write_whole
 from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.projected_prior import ProjectedPrior
-from wsss_training.processes import Place, place, torchrun_devices, wait_for_all
+from wsss_training.processes import Place, torchrun_devices
+from wsss_training.run_folder import claim
 from wsss_training.workload import Workload, held_back_loader, model_spec, open_workload
-
-CONFIG_FILE = "config.yaml"
 
 
 def build_network(config: TrainConfig, outputs: int | None = None) -> MinkUNet:
@@ -194,33 +192,6 @@ def fit(
 def last_checkpoint(output: Path) -> Path:
     """Where a run keeps its newest checkpoint."""
     return output / "checkpoints" / "last.ckpt"
-
-
-def claim(output: Path, config: TrainConfig) -> None:
-    """Makes the run's folder, or checks that one that has checkpoints is of the same run.
-
-    The first of several processes does so, and the others look whether they see it. A run of an
-    older version, which had fewer settings, goes on with the defaults of those that it lacks.
-
-    Raises:
-        ConfigError: it is of another configuration, or not one folder for all processes.
-    """
-    text, path = config_to_yaml(config), output / CONFIG_FILE
-    if place().is_first:
-        started = any(output.glob("**/last.ckpt"))
-        if started and not (path.exists() and config_to_yaml(load_config(path)) == text):
-            raise ConfigError(
-                f"{output}: holds a run of another configuration; choose another 'output', or "
-                "remove the folder"
-            )
-        output.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.encode("utf-8"))
-    wait_for_all()
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        raise ConfigError(
-            f"{path}: is not what the first process wrote; all need the same configuration, and an "
-            "'output' that all machines share"
-        )
 
 
 def training_loader(

@@ -30,8 +30,9 @@ from wsss_training.data.transfer_sweeps import (
 )
 from wsss_training.losses.class_balance import class_weights
 from wsss_training.methods.msdkt import MSDKT, TextAnchors
+from wsss_training.run_folder import claim
 from wsss_training.stages import varying_tags
-from wsss_training.training import Schedule, build_augmentation, build_network, claim, fit
+from wsss_training.training import Schedule, build_augmentation, build_network, fit
 from wsss_training.workload import (
     Workload,
     held_back_loader,

@@ -20,7 +20,7 @@ from wsss_perception.networks.minkunet import MinkUNet
 from wsss_training.__main__ import COMMANDS
 from wsss_training.calibration import fit_temperature
 from wsss_training.config import load_config
-from wsss_training.training import CONFIG_FILE
+from wsss_training.run_folder import CONFIG_FILE
 from wsss_training.workload import held_back_loader, open_workload
 
 ROOT = Path(__file__).parents[2]

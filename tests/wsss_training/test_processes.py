@@ -18,8 +18,9 @@ from wsss_training.__main__ import COMMANDS
 from wsss_training.config import load_config
 from wsss_training.methods.wsegpc import WSegPC
 from wsss_training.processes import Place, place, sum_over_all, torchrun_devices, wait_for_all
+from wsss_training.run_folder import claim
 from wsss_training.stages import PSEUDO_LABELS, is_finished, train_wsegpc
-from wsss_training.training import claim, last_checkpoint
+from wsss_training.training import last_checkpoint
 
 
 def without_views(mini_log, folder: Path) -> Path:

@@ -185,6 +185,55 @@ def test_tags_rule_classes_out(config, tmp_path, without_training):
         train_vlg(tagged)
 
 
+def test_a_calibration_that_changed_since_fusing_is_told(
+    mini_log, overrides, tmp_path, without_training
+):
+    shutil.copytree(mini_log.root, tmp_path / "log")
+    (maps,) = (word for word in overrides if word.startswith("vlg.embeddings="))
+    root = f"sources.0.root={tmp_path / 'log'}"
+    words = [f"output={tmp_path / 'run'}", *overrides, *SHORT, root]
+    words += [maps.replace(str(mini_log.root), str(tmp_path / "log"))]
+    config = load_config(mini_log.config, words)
+    train_vlg(config)
+    train_vlg(config)
+    (calibration,) = (tmp_path / "log").rglob("calib.txt")
+    lines = calibration.read_text().splitlines()
+    turned = [f"{line}1" if line.startswith("Tr") else line for line in lines]
+    assert turned != lines
+    calibration.write_text("\n".join(turned))
+    with pytest.raises(DatasetError, match="calibration have changed since their embeddings were"):
+        train_vlg(config)
+
+
+def test_stages_that_learned_from_other_pseudo_labels_are_told(config, tmp_path, without_training):
+    train_vlg(config())
+    shutil.rmtree(tmp_path / "run" / "pseudo_labels")
+    note = tmp_path / "run" / "network" / "learned_from.txt"
+    note.write_text("of others")
+    with pytest.raises(ConfigError, match=r"run/network: learned from other pseudo-labels"):
+        train_vlg(config())
+    shutil.rmtree(tmp_path / "run" / "network")
+    train_vlg(config())
+    assert note.read_text() != "of others"
+
+
+@pytest.mark.parametrize("tagged", [False, True])
+def test_classes_of_ones_own_need_no_labels_of_the_dataset(config, tmp_path, tagged):
+    classes = [
+        {"name": n, "color": [9, 9, k], "raw": [k]} for k, n in enumerate(("building", "road"))
+    ]
+    own = tmp_path / "mine.yaml"
+    own.write_text(yaml.safe_dump({"name": "mine", "ignored": [], "classes": classes}))
+    words = [f"ontology={own}"]
+    if tagged:
+        tags = {"schema": 1, "ontology": str(own), "scenes": {"00": ["road", "building"]}}
+        (tmp_path / "tags.yaml").write_text(yaml.safe_dump(tags))
+        words += ["sources.0.supervision=tags", f"sources.0.tags={tmp_path / 'tags.yaml'}"]
+    train_vlg(config(*words))
+    bundle = export_run(tmp_path / "run", tmp_path / "bundle")
+    assert bundle.spec.ontology.classes == ("building", "road")
+
+
 def test_an_adapter_that_is_not_trained_guides_no_network(config):
     with pytest.raises(ConfigError, match="has no adapter of 3 steps"):
         read_adapter(config(), SIZE)

@@ -25,7 +25,8 @@ from wsss_training.data import open_dataset
 from wsss_training.evaluate import evaluate
 from wsss_training.export import export_bundle, provenance
 from wsss_training.metrics import semantic_kitti_scores
-from wsss_training.training import CONFIG_FILE, build_network, claim, train
+from wsss_training.run_folder import CONFIG_FILE, claim
+from wsss_training.training import build_network, train
 from wsss_training.workload import open_workload
 
 

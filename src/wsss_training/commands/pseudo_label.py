@@ -107,8 +107,8 @@ def _other_dataset(arguments: argparse.Namespace) -> "SourceConfig | None":
 
 def _origin(source: "SourceConfig") -> dict[str, Any]:
     """What tells a dataset's labels from those of another, or of other tags."""
-    from wsss_training.pseudo_labels import digest
+    from wsss_training.files import digest_files
+    from wsss_training.run_folder import describe_source
 
-    tags = None if source.tags is None else digest([Path(source.tags)])
-    root = str(Path(source.root).resolve())
-    return {"dataset": source.dataset, "root": root, "options": source.options, "tags": tags}
+    tags = None if source.tags is None else digest_files([Path(source.tags)])
+    return {**describe_source(source), "tags": tags}

@@ -1,11 +1,14 @@
 """Fused embeddings on disk, so that training reads those of a few points of a sample at a time.
 
 For each sample a folder has ``<sample_id>.npy``, float16 [M, R], the embeddings of the points that
-are seen, and ``<sample_id>.seen.npy``, bool [N], which those are. The second one is written last:
-a sample that has it is complete. R is the space's size D; or fewer, where the teacher's maps span
+are seen, ``<sample_id>.geometry.txt``, a digest of where its points and cameras were, and
+``<sample_id>.seen.npy``, bool [N], which points are seen. The last one is written last: a sample
+that has it is complete. R is the space's size D; or fewer, where the teacher's maps span
 no more of it.
 """
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -67,8 +70,13 @@ class FusedStore:
         """Size on disk of a sample of which so many points are seen."""
         return points + seen * self.kept * _ITEM
 
-    def write(self, sample_id: str, embeddings: NDArray[np.float32]) -> None:
-        """Keeps the embeddings of a sample's points [N, R]; rows of 0 are unseen points.
+    def write(self, sample_id: str, embeddings: NDArray[np.float32], geometry: str) -> None:
+        """Keeps the embeddings of a sample's points.
+
+        Args:
+            sample_id: of the sample.
+            embeddings: [N, R]; rows of 0 are unseen points.
+            geometry: what decides where they are seen, see ``teachers.fused_embeddings``.
 
         Raises:
             DatasetError: they cannot be written.
@@ -78,9 +86,29 @@ class FusedStore:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _save(path, embeddings.astype(np.float16)[seen])
+            write_whole(self._geometry_path(sample_id), geometry.encode())
             _save(self._seen_path(sample_id), seen)
         except OSError as error:
             raise DatasetError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+    def check_geometry(self, sample_id: str, geometry: str) -> None:
+        """Checks that points and cameras are where they were when they were fused.
+
+        Raises:
+            DatasetError: they are not.
+        """
+        if self._geometry(sample_id) != geometry:
+            raise DatasetError(
+                f"{sample_id}: its points, images or calibration have changed since their "
+                f"embeddings were fused; {self._cure}"
+            )
+
+    def digest(self, sample_ids: Sequence[str]) -> str:
+        """What tells the embeddings of some samples from those of other clouds and cameras."""
+        result = hashlib.sha256()
+        for sample_id in sample_ids:
+            result.update(f"{sample_id} {self._geometry(sample_id)}\n".encode())
+        return result.hexdigest()
 
     def seen(self, sample_id: str) -> NDArray[np.bool_]:
         """Which points of a sample are seen, bool [N].
@@ -119,12 +147,22 @@ class FusedStore:
                 f"{path}: fused embeddings cannot be read: {error}; {self._cure}"
             ) from error
 
+    def _geometry(self, sample_id: str) -> str:
+        path = self._geometry_path(sample_id)
+        try:
+            return path.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{path}: cannot be read: {error}; {self._cure}") from error
+
     @property
     def _cure(self) -> str:
         return f"remove {self._folder} and give the same command again"
 
     def _path(self, sample_id: str) -> Path:
         return self._folder / f"{sample_id}.npy"
+
+    def _geometry_path(self, sample_id: str) -> Path:
+        return self._folder / f"{sample_id}.geometry.txt"
 
     def _seen_path(self, sample_id: str) -> Path:
         return self._folder / f"{sample_id}.seen.npy"

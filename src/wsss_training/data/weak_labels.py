@@ -61,8 +61,9 @@ class WeaklyLabelled:
         folder: what ``weak-labels`` wrote for it.
 
     Raises:
-        DatasetError: the folder holds no weak labels, or those of another ontology.
-        OntologyError: the dataset has no classes of its own, and those of the labels are unknown.
+        DatasetError: the folder holds no weak labels, or labels that do not define their classes
+            and are not in the dataset's.
+        OntologyError: neither they nor the dataset define classes, and theirs are unknown.
     """
 
     def __init__(self, dataset: Dataset, folder: str | Path) -> None:
@@ -70,7 +71,8 @@ class WeaklyLabelled:
         self.sample_ids: Sequence[str] = dataset.sample_ids
         info = read_info(self._folder)
         theirs = str(info.get("ontology"))
-        self.ontology: Ontology | None = dataset.ontology or _ontology(info, self._folder)
+        defined = _defined_ontology(info, self._folder)
+        self.ontology: Ontology | None = defined or dataset.ontology or load_ontology(theirs)
         if theirs != self.ontology.name:
             raise DatasetError(
                 f"{self._folder / INFO_FILE}: the labels are of ontology '{theirs}', the dataset's "
@@ -103,11 +105,11 @@ class WeaklyLabelled:
         return replace(sample, labels=labels, files=(*sample.files, path))
 
 
-def _ontology(info: dict[str, Any], folder: Path) -> Ontology:
-    """The ontology of the labels: a shipped one, or that of the folder's ``definition``."""
-    if "definition" in info:
-        return ontology_from_dict(info["definition"], str(folder / INFO_FILE))
-    return load_ontology(str(info.get("ontology")))
+def _defined_ontology(info: dict[str, Any], folder: Path) -> Ontology | None:
+    """The ontology of the folder's ``definition``; None without one."""
+    if "definition" not in info:
+        return None
+    return ontology_from_dict(info["definition"], str(folder / INFO_FILE))
 
 
 def read_info(folder: Path) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Fuses a vision-language teacher's image embeddings onto the points that its images show."""
 
+import hashlib
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsss_perception.geometry import Camera, Matrix
 from wsss_training.data.sample import Sample
 from wsss_training.teachers.basis import Basis
 
@@ -61,6 +63,25 @@ def fuse_embeddings(
     total /= np.where(known, length, np.float32(1))[:, None]
     total[~known] = 0
     return total
+
+
+def geometry_of(sample: Sample) -> str:
+    """Digest of what decides which pixels show a sample's points: the points, and all cameras."""
+    digest = hashlib.sha256(np.ascontiguousarray(sample.cloud.xyz).tobytes())
+    for image in sample.images:
+        views: list[object] = [str(image.path), *_numbers(image.camera, image.T_camera_lidar)]
+        if image.depth is not None:
+            depth = image.depth
+            views += [str(depth.path), *_numbers(depth.camera, depth.T_camera_depth)]
+            views += [depth.unit, depth.tolerance]
+        digest.update(repr(views).encode())
+    return digest.hexdigest()
+
+
+def _numbers(camera: Camera, transform: Matrix | None) -> list[object]:
+    place = None if transform is None else transform.tolist()
+    size = (camera.width, camera.height)
+    return [size, camera.matrix.tolist(), camera.model, tuple(camera.distortion), place]
 
 
 def span_of(basis: Basis | None) -> NDArray[np.float32] | None:

@@ -55,7 +55,7 @@ def sweeps(tmp_path) -> EmbeddedSweeps:
     for number, xyz in enumerate(source.clouds):
         embeddings = embedding_of(xyz).astype(np.float32)
         embeddings[SEEN:] = 0
-        store.write(f"s/{number}", embeddings)
+        store.write(f"s/{number}", embeddings, "g")
     return EmbeddedSweeps([source], [store])
 
 
