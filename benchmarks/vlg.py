@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from runs import command
+from runs import claim, command
 from scipy.spatial import cKDTree
 
 from wsss_perception.bundle import read_bundle
@@ -131,6 +131,8 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_intermixed_args()
     world, output = WORLDS[arguments.world], arguments.output
+    settings = {name: getattr(arguments, name) for name in ("world", "scenes", "overrides")}
+    claim(output, settings)
     for family, scenes in ((TRAINED, world.scenes), (arguments.family, world.scored)):
         prepare(world, output / family, family, arguments.scenes or scenes, arguments.jobs)
     tasks = [(name, seed) for seed in range(arguments.seeds) for name in VARIANTS]

@@ -62,8 +62,14 @@ def encode_phrases(
     Raises:
         TextsError: open_clip or the weights are not there, or they are not the teacher's.
     """
-    model = text_model or embedding.teacher.partition(",")[0]
-    tower = _open(model)
+    try:
+        tower = _open(text_model or embedding.teacher.partition(",")[0])
+    except TextsError as error:
+        if text_model:
+            raise
+        raise TextsError(
+            f"{error}; or name the teacher's model: --text-model, the node's text_model"
+        ) from error
     check_tower(tower, embedding.loaded().texts)
     return tower.encode(phrases)
 

@@ -5,6 +5,7 @@ open_clip and torch are imported when a tower is opened; nothing else here needs
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -28,6 +29,7 @@ TEMPLATES = (
 """Ways to speak of a thing that a robot's camera shows: whole, cut off, near, far, blurred. A
 phrase's vector is the mean over them; 'wsss_training embed-texts' puts classes into the same."""
 
+_REMEMBERED = 16  # calls whose vectors a tower keeps
 _PROBES = 16
 _ALIKE = 0.5
 """Vectors of one name by two towers of one model have at least this cosine; templates and synonyms
@@ -46,12 +48,21 @@ class TextTower:
 
     def __init__(self, encode: Any, name: str) -> None:
         self._encode, self.name = encode, name
+        self._encoded = lru_cache(maxsize=_REMEMBERED)(self._encode_all)
 
     def encode(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Embeds phrases, each as the mean over TEMPLATES: float32 [n, D], rows of length 1."""
+        """Embeds phrases, each as the mean over TEMPLATES: float32 [n, D], rows of length 1.
+
+        What was asked for lately is not computed again.
+        """
+        return self._encoded(tuple(phrases))
+
+    def _encode_all(self, phrases: tuple[str, ...]) -> NDArray[np.float32]:
         filled = [template.replace("{}", phrase) for phrase in phrases for template in TEMPLATES]
         vectors = _unit(np.asarray(self._encode(filled), dtype=np.float32))
-        return _unit(vectors.reshape(len(phrases), len(TEMPLATES), -1).mean(axis=1))
+        means = _unit(vectors.reshape(len(phrases), len(TEMPLATES), -1).mean(axis=1))
+        means.setflags(write=False)
+        return means
 
 
 def open_text_tower(model: str) -> TextTower:

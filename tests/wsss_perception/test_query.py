@@ -79,3 +79,12 @@ def test_the_teacher_s_record_names_the_tower(bundle, towers):
 def test_weights_that_are_not_there_are_a_reason(bundle, towers):
     with pytest.raises(TextsError, match=r"'a blue cup' is not among .* here: no weights"):
         find_query(bundle.spec, "a blue cup", "absent")
+
+
+def test_a_teacher_that_is_none_of_open_clip_s_names_can_be_named(bundle, towers):
+    texts = bundle.spec.embedding.texts
+    embedding = replace(bundle.spec.embedding, teacher="absent, weights 0123", texts=texts)
+    with pytest.raises(TextsError, match=r"no weights; or name the teacher's model: --text-model"):
+        encode_phrases(embedding, ["car"])
+    with pytest.raises(TextsError, match=r"no weights$"):
+        encode_phrases(embedding, ["car"], "absent")

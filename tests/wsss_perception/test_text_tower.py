@@ -42,6 +42,16 @@ def test_a_phrase_is_the_mean_of_its_templates():
     np.testing.assert_allclose(found[1], expected / np.linalg.norm(expected), rtol=1e-5)
 
 
+def test_what_was_asked_for_lately_is_not_encoded_again():
+    asked = []
+    tower = TextTower(lambda texts: asked.append(texts) or encode_letters(texts), "m")
+    first = tower.encode(["red chair"])
+    assert tower.encode(["red chair"]) is first
+    assert not first.flags.writeable
+    tower.encode(["wall"])
+    assert len(asked) == 2
+
+
 def test_a_tower_of_the_same_model_is_taken_though_templates_differ():
     rows = encode_letters(["chair", "a picture of the wall"])
     vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

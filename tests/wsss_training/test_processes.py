@@ -13,7 +13,7 @@ from wsegpc_runs import SHORT, read_labels, run_together
 
 from wsss_perception.cli import main
 from wsss_perception.errors import ConfigError
-from wsss_training import training
+from wsss_training import run_folder
 from wsss_training.__main__ import COMMANDS
 from wsss_training.config import load_config
 from wsss_training.methods.wsegpc import WSegPC
@@ -138,12 +138,12 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
 
 def test_an_output_that_machines_do_not_share_is_refused(mini_log, tmp_path, monkeypatch):
     config = load_config(mini_log.config, [f"output={tmp_path / 'run'}"])
-    monkeypatch.setattr(training, "place", lambda: Place(1, 2))
-    monkeypatch.setattr(training, "wait_for_all", lambda: None)
+    monkeypatch.setattr(run_folder, "place", lambda: Place(1, 2))
+    monkeypatch.setattr(run_folder, "wait_for_all", lambda: None)
     with pytest.raises(ConfigError, match="'output' that all machines share"):
         claim(tmp_path / "run", config)
     assert not (tmp_path / "run").exists()
-    monkeypatch.setattr(training, "place", lambda: Place(0, 2))
+    monkeypatch.setattr(run_folder, "place", lambda: Place(0, 2))
     claim(tmp_path / "run", config)
-    monkeypatch.setattr(training, "place", lambda: Place(1, 2))
+    monkeypatch.setattr(run_folder, "place", lambda: Place(1, 2))
     claim(tmp_path / "run", config)

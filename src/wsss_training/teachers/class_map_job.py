@@ -54,6 +54,11 @@ def write_class_maps(
     wait_for_all()
     mine = [image for image in here.share(images) if not _is_there(root, image)]
     for image, answer in here.tracked(zip(mine, answers(mine), strict=True), "images", len(mine)):
+        if not np.isfinite(answer).all():
+            raise DatasetError(
+                f"{image.path}: the teacher gives values for it that are not finite; a model in "
+                "half precision may not reach so far"
+            )
         write_teacher_maps(class_maps(answer, image.size), root, image.relative)
     wait_for_all()
     here.say(f"maps of {len(images):,d} images: {root}; its classes: {root / ONTOLOGY_FILE}")

@@ -29,8 +29,10 @@ class ClassMaps:
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities [C, h, w] of classes of which each pixel has one."""
-    powers = np.exp(logits - logits.max(axis=0))
-    return powers / powers.sum(axis=0)
+    powers = logits - logits.max(axis=0)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=0)
+    return powers
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,5 @@
 """Any segmenter in an ONNX file as a teacher; see ``onnx_settings`` for how it is described."""
 
-import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import lru_cache
@@ -8,17 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from wsss_perception.errors import ConfigError
+from wsss_training.files import digest_files
 from wsss_training.teachers.class_maps import one_hot, sigmoid, softmax
 from wsss_training.teachers.onnx_settings import OnnxSettings
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 _BATCH = 4
+_BATCH_BYTES = 256e6
+"""Most images at once, and about how much their answers may take: many classes at full size fill
+the memory."""
 
 Size = tuple[int, int]
 
@@ -56,9 +61,9 @@ class OnnxSegmenter:
         self._check_size()
 
     def describe(self) -> dict[str, Any]:
-        """What tells it from other teachers: what it is asked, and a digest of the graph."""
+        """What tells it from other teachers: what it is asked, a digest of graph and weights."""
         path = Path(self.settings.model)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = digest_files([path, *_files_of_weights(path)])
         asked = {"input": asdict(self.settings.input), "output": asdict(self.settings.output)}
         return {"graph": f"{path.name}, {digest[:16]}", **asked}
 
@@ -86,11 +91,13 @@ class OnnxSegmenter:
             ConfigError: the runtime fails, or the output is of another shape than it should.
         """
         batch: list[NDArray] = []
-        most = self._batch() or _BATCH
+        most = self._batch() or 1  # until it is known how large an answer is
         for image in images:
             pixels = self._prepare(image)
             if batch and (len(batch) == most or pixels.shape != batch[0].shape):
-                yield from self._run(batch)
+                for answer in self._run(batch):
+                    most = self._batch() or int(np.clip(_BATCH_BYTES / answer.nbytes, 1, _BATCH))
+                    yield answer
                 batch = []
             batch.append(pixels)
         if batch:
@@ -183,11 +190,21 @@ class OnnxSegmenter:
             )
 
 
+def _files_of_weights(path: Path) -> list[Path]:
+    """The files beside a graph that its weights lie in, where they do."""
+    graph = onnx.load(path, load_external_data=False).graph
+    entries = [entry for weights in graph.initializer for entry in weights.external_data]
+    names = {entry.value for entry in entries if entry.key == "location"}
+    return [path.parent / name for name in sorted(names)]
+
+
 def _open(path: str) -> Any:
+    gpu = torch.cuda.current_device() if torch.cuda.is_available() else 0
+    known = {_CUDA: {"device_id": str(gpu)}, _CPU: {}}
     available = onnxruntime.get_available_providers()
     try:
         return onnxruntime.InferenceSession(
-            path, providers=[name for name in (_CUDA, _CPU) if name in available]
+            path, providers=[each for each in known.items() if each[0] in available]
         )
     except Exception as error:  # see above
         reason = " ".join(str(error).split())

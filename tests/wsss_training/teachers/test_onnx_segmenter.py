@@ -1,9 +1,11 @@
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 from small_segmenters import CELL, write_segmenter
 
 from wsss_perception.errors import ConfigError
+from wsss_training.teachers import onnx_segmenter
 from wsss_training.teachers.onnx_segmenter import OnnxSegmenter
 from wsss_training.teachers.onnx_settings import load_onnx_settings, ontology_of
 
@@ -153,3 +155,30 @@ def test_missing_and_damaged_files_are_named(tmp_path):
     (tmp_path / "graph.onnx").write_bytes(b"nothing")
     with pytest.raises(ConfigError, match=r"graph\.onnx: ONNX Runtime cannot open"):
         OnnxSegmenter(load_onnx_settings(path))
+
+
+def test_weights_beside_the_graph_tell_teachers_apart(tmp_path):
+    described = []
+    for factor in (1, 2):
+        run = segmenter(tmp_path, MATRIX * factor)
+        path = tmp_path / "graph.onnx"
+        (tmp_path / "weights.bin").unlink(missing_ok=True)
+        beside = {"save_as_external_data": True, "location": "weights.bin", "size_threshold": 0}
+        onnx.save_model(onnx.load(path), path, **beside)
+        described.append((path.read_bytes(), run.describe()))
+    (graphs, answers) = zip(*described, strict=True)
+    assert graphs[0] == graphs[1]
+    assert answers[0] != answers[1]
+
+
+def test_large_answers_are_made_one_at_a_time(tmp_path, monkeypatch):
+    run, sizes = segmenter(tmp_path), []
+    once = run._run
+    monkeypatch.setattr(run, "_run", lambda batch: sizes.append(len(batch)) or once(batch))
+    images = [picture(seed=seed) for seed in range(7)]
+    answer = next(run.outputs(images)).nbytes
+    for most, expected in ((2.5 * answer, [1, 2, 2, 2]), (answer / 9, [1] * 7), (1e9, [1, 4, 2])):
+        sizes.clear()
+        monkeypatch.setattr(onnx_segmenter, "_BATCH_BYTES", most)
+        assert len(list(run.outputs(images))) == len(images)
+        assert sizes == expected

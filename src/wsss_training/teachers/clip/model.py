@@ -19,6 +19,7 @@ from wsss_training.teachers.clip.towers import DenseTower, dense_tower
 _SHOWN = 12  # of the names that an error lists
 _REASON = 400  # characters of what open_clip says
 _TEXTS_AT_ONCE = 256
+_HUB = "hf-hub:"
 
 
 class ClipModel:
@@ -116,9 +117,17 @@ def open_clip_model(name: str, pretrained: str | None) -> ClipModel:
         hint = "" if pretrained is None else f"; {_what_weights(name)}"
         reason = " ".join(str(error).split())[:_REASON]
         raise ConfigError(f"model '{name}'{weights}: {reason}{hint}") from error
-    # not the whole path: the same weights elsewhere are the same model
-    label = " ".join(Path(part).name for part in (name, pretrained) if part is not None)
-    return ClipModel(model, tokenizer, label, available_device())
+    return ClipModel(model, tokenizer, label_of(name, pretrained), available_device())
+
+
+def label_of(name: str, pretrained: str | None) -> str:
+    """Names a model and its weights for people: of paths the last part alone.
+
+    The same weights elsewhere are the same model. Names of open_clip's and of Hugging Face's hub
+    stay whole, so that the model can be opened by them again.
+    """
+    label = name if name.startswith(_HUB) else Path(name).name
+    return label if pretrained is None else f"{label} {Path(pretrained).name}"
 
 
 def available_device() -> torch.device:

@@ -9,7 +9,7 @@ from small_clip import DIMENSIONS, VIT, small_clip, write_small_clip
 
 from wsss_perception.errors import ConfigError
 from wsss_training.teachers.clip import model as clip_model
-from wsss_training.teachers.clip.model import open_clip_model
+from wsss_training.teachers.clip.model import label_of, open_clip_model
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +91,16 @@ def test_weights_get_the_activation_that_they_were_trained_with(monkeypatch, tag
         open_clip_model("ViT-B-32", tag)
     assert asked["force_quick_gelu"] is quick
     assert asked["require_pretrained"]
+
+
+@pytest.mark.parametrize(
+    ("name", "pretrained", "label"),
+    [
+        ("ViT-B-32", "laion2b_s34b_b79k", "ViT-B-32 laion2b_s34b_b79k"),
+        ("ViT-B-32", "/home/me/own.pt", "ViT-B-32 own.pt"),
+        ("hf-hub:laion/CLIP-ViT-B-32", None, "hf-hub:laion/CLIP-ViT-B-32"),
+        ("local-dir:/home/me/clip", None, "clip"),
+    ],
+)
+def test_names_that_others_can_open_stay_whole(name, pretrained, label):
+    assert label_of(name, pretrained) == label
