@@ -60,7 +60,7 @@ def main(package: str, commands: Sequence[Command], argv: Sequence[str] | None =
     try:
         module.run(arguments)
     except WsssError as error:
-        return _fail(str(error))
+        return _fail(_without_traceback(str(error)))
     except ModuleNotFoundError as error:  # what a command imports only when it runs
         return _fail_for_missing_package(command, error)
     except OSError as error:
@@ -101,6 +101,13 @@ def _fail_for_missing_package(command: Command, error: ModuleNotFoundError) -> i
     if missing in ("wsss_perception", "wsss_training"):
         raise error
     return _fail(f"'{command.name}' needs the Python package '{missing}'; README: Installation")
+
+
+def _without_traceback(message: str) -> str:
+    """The message that an error had in another process, which torch puts behind its traceback."""
+    if not message.startswith("Caught "):
+        return message
+    return message.rstrip().rpartition("\n")[2].partition(": ")[2]
 
 
 def _fail(message: str) -> int:

@@ -177,6 +177,11 @@ def warnings(check: DatasetCheck, dataset: Dataset) -> list[str]:
         return found
     if not check.cameras:
         found.append("no images: no 2D teacher can help; are the image folders there?")
+    elif len(check.in_any_image) < read:
+        found.append(
+            f"{read - len(check.in_any_image)} samples without any image: a 2D teacher says "
+            "nothing of them"
+        )
     if check.labelled < read:
         found.append(f"{read - check.labelled} samples without 3D labels: they cannot be scored on")
     if check.posed < read:

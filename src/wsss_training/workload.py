@@ -19,6 +19,7 @@ from wsss_training.data import Dataset, open_dataset, scene_of
 from wsss_training.data.camera_colors import unpainted
 from wsss_training.data.draw_order import DrawGroup, group_by_share
 from wsss_training.data.labelled_points import LabelledPoints
+from wsss_training.data.sample import KnowsImages
 from wsss_training.data.supervised_sweeps import (
     LabelSupervision,
     NoSupervision,
@@ -178,6 +179,8 @@ def open_source(
     indices: Sequence[int] = range(0, len(dataset), source.every)
     if needs_labels and source.weak_labels is not None:
         indices = _with_label(source, source.weak_labels, dataset, indices)
+    if needs_labels and isinstance(supervision, TeacherSupervision):
+        indices = _with_image(source, dataset, indices)
     if isinstance(dataset, TaggedDataset):
         check_tags(source, dataset.tags, [dataset.sample_ids[k] for k in indices], ontology)
     return SupervisedSource(
@@ -221,6 +224,20 @@ def _with_label(
             "%s at %s: %d of %d sweeps left out, without a labelled point in %s",
             *(source.dataset, source.root, len(indices) - len(kept), len(indices), folder),
         )
+    return kept
+
+
+def _with_image(source: SourceConfig, dataset: Dataset, indices: Sequence[int]) -> Sequence[int]:
+    """Leaves out sweeps without an image, of which no teacher speaks; unless none has one."""
+    if not isinstance(dataset, KnowsImages):
+        return indices
+    kept = [index for index in indices if dataset.has_images[index]]
+    if not kept or len(kept) == len(indices):
+        return indices
+    _log.warning(
+        "%s at %s: %d of %d sweeps left out, which have no image",
+        *(source.dataset, source.root, len(indices) - len(kept), len(indices)),
+    )
     return kept
 
 

@@ -3,11 +3,12 @@ import types
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 
 import pytest
+from torch._utils import ExceptionWrapper
 
 import wsss_perception.__main__
 import wsss_training.__main__
 from wsss_perception.cli import Command, main, positive_integer, positive_number
-from wsss_perception.errors import ConfigError
+from wsss_perception.errors import ConfigError, DatasetError
 
 COMMANDS = (
     Command("greet", "says hello", "greet_command"),
@@ -29,6 +30,11 @@ def greet(monkeypatch) -> types.ModuleType:
         module.seen.append(arguments)
         if arguments.name == "nobody":
             raise ConfigError("nobody is not a name")
+        if arguments.name == "worker":
+            try:
+                raise DatasetError("a.bin: too: short")
+            except DatasetError:
+                ExceptionWrapper(where="in DataLoader worker process 0").reraise()
         if arguments.name == "interrupt":
             raise KeyboardInterrupt
 
@@ -58,6 +64,11 @@ def test_main_refuses_ros_arguments_elsewhere(greet):
 def test_main_reports_a_users_error_as_one_line(greet, capsys):
     assert main("package", COMMANDS, ["greet", "nobody"]) == 2
     assert capsys.readouterr().err == "error: nobody is not a name\n"
+
+
+def test_main_reports_a_workers_error_without_its_traceback(greet, capsys):
+    assert main("package", COMMANDS, ["greet", "worker"]) == 2
+    assert capsys.readouterr().err == "error: a.bin: too: short\n"
 
 
 def test_main_ends_with_the_status_of_an_interrupt(greet):

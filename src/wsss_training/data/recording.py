@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
 from wsss_perception.errors import DatasetError
 from wsss_training.data.sample import ImageSource, Sample, read_image_size
 from wsss_training.recording.files import (
@@ -54,7 +56,9 @@ class Recording:
         self._scenes = {name: read_scene(self._root / name) for name in names}
         self._cameras = _choose_cameras(self._scenes, cameras, self._root)
         self._index = [(name, k) for name in names for k in range(len(self._scenes[name].sweeps))]
-        self.sample_ids = [f"{n}/{self._scenes[n].sweeps[k].stamp}" for n, k in self._index]
+        sweeps = [self._scenes[name].sweeps[k] for name, k in self._index]
+        self.sample_ids = [f"{n}/{s.stamp}" for (n, _), s in zip(self._index, sweeps, strict=True)]
+        self.has_images = np.array([bool(s.images.keys() & self._cameras) for s in sweeps], bool)
 
     def __len__(self) -> int:
         return len(self._index)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,6 +165,14 @@ class Dataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+@runtime_checkable
+class KnowsImages(Protocol):
+    """A dataset of which some samples may have no image, known without reading them."""
+
+    has_images: NDArray[np.bool_]
+    """bool [S], which samples have one."""
 
 
 def scene_of(sample_id: str) -> str:

@@ -14,11 +14,9 @@ from wsss_training.files import write_whole
 from wsss_training.processes import place, wait_for_all
 from wsss_training.teachers.class_maps import class_maps
 from wsss_training.teachers.images import ImageFile
-from wsss_training.teachers.precomputed import SUFFIXES, write_teacher_maps
+from wsss_training.teachers.precomputed import ONTOLOGY_FILE, SUFFIXES, write_teacher_maps
 
 INFO_FILE = "teacher.yaml"
-ONTOLOGY_FILE = "ontology.yaml"
-"""The teacher's classes, for a training config's ``teacher.ontology``."""
 MAPPING_FILE = "mapping.yaml"
 """Those classes to themselves, for the ``teacher.mapping`` of a model of the same classes."""
 

@@ -2,9 +2,12 @@
 
 For an image ``<images_root>/a/b/000001.png`` the teacher's folder holds, under the same path:
 
-- ``a/b/000001.label.png``: uint8 class of every pixel, the image's size;
+- ``a/b/000001.label.png``: uint8 class of every pixel, by its place in the teacher's ontology, the
+  image's size; 255, and ids that the ontology ignores, for none;
 - ``a/b/000001.conf.png``: uint8 confidence, 255 = 1, half the image's size;
 - ``a/b/000001.prob.npz``: ``prob`` uint8 [classes, H/8, W/8], 255 = 1.
+
+Where the folder has an ``ontology.yaml``, as ``teacher-maps`` writes, those are the classes.
 """
 
 import io
@@ -20,12 +23,14 @@ from PIL import Image
 
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import UNKNOWN
-from wsss_perception.ontology import Ontology
+from wsss_perception.ontology import Ontology, load_ontology
 from wsss_training.files import write_whole
 from wsss_training.teachers.image_paths import path_below
 
 LABELS, CONFIDENCE, PROBABILITIES = SUFFIXES = (".label.png", ".conf.png", ".prob.npz")
 """What an image's suffix is replaced by in the names of its maps."""
+ONTOLOGY_FILE = "ontology.yaml"
+"""The teacher's classes, for a training config's ``teacher.ontology``."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,10 @@ class PrecomputedTeacher:
     Args:
         root: the teacher's folder.
         images_root: the folder that the images' paths are relative to.
-        ontology: the teacher's classes; ids beyond it are UNKNOWN.
+        ontology: the teacher's classes.
 
     Raises:
-        DatasetError: a folder does not exist.
+        DatasetError: a folder does not exist, or says that its maps are of other classes.
     """
 
     def __init__(self, root: str | Path, images_root: str | Path, ontology: Ontology) -> None:
@@ -75,16 +80,28 @@ class PrecomputedTeacher:
         for folder in (self._root, self._images_root):
             if not folder.is_dir():
                 raise DatasetError(f"{folder}: no such folder of teacher maps or images")
+        self._is_known = np.zeros(256, dtype=bool)
+        self._is_known[: len(ontology)] = True
+        none = [UNKNOWN, *(raw for raw in ontology.ignored_raw_ids if 0 <= raw < UNKNOWN)]
+        self._is_known[none] = True
+        self._check_classes()
 
     def __call__(self, image: Path) -> TeacherMaps:
         """Reads the maps of one image.
 
         Raises:
-            DatasetError: the maps are missing or cannot be read, or the image lies elsewhere.
+            DatasetError: the maps are missing, cannot be read or have values that are no class,
+                or the image lies elsewhere.
         """
         label_file, confidence_file = self.files(image)
         # of a palette image the index is the class
         labels = _read_bytes(label_file, modes=("L", "P"))
+        if not self._is_known[labels].all():
+            raise DatasetError(
+                f"{label_file}: value {labels[~self._is_known[labels]][0]} is no class of "
+                f"'{self.ontology.name}' (0 to {len(self.ontology) - 1}), nor ignored there; a map "
+                "holds places in the list of classes, such as Cityscapes' trainIds, not labelIds"
+            )
         labels[labels >= len(self.ontology)] = UNKNOWN
         confidence = _read_bytes(confidence_file, modes=("L",))
         return TeacherMaps(labels, confidence.astype(np.float32) / 255.0)
@@ -124,12 +141,26 @@ class PrecomputedTeacher:
             raise DatasetError(f"{path}: no readable array 'prob': {error}") from error
         return probabilities[: len(self.ontology)].astype(np.float32) / 255.0
 
+    def _check_classes(self) -> None:
+        """Raises DatasetError if the folder tells of other classes than the ontology's."""
+        path = self._root / ONTOLOGY_FILE
+        if path.exists() and load_ontology(path).classes != self.ontology.classes:
+            raise DatasetError(
+                f"{path}: the maps' classes are not those of '{self.ontology.name}', which the "
+                f"config names; say teacher.ontology={path}, and a mapping of these classes"
+            )
+
     def _path(self, image: Path, suffix: str) -> Path:
         relative = path_below(image, self._images_root)
         path = self._root / relative.with_suffix(suffix)
-        if not path.exists():
-            raise DatasetError(f"{path}: the teacher has no map for {image}; run it on that image")
-        return path
+        if path.exists():
+            return path
+        if suffix == PROBABILITIES and (self._root / relative.with_suffix(LABELS)).exists():
+            raise DatasetError(
+                f"{path}: the teacher has labels of {image}, but not the probabilities of all "
+                "classes that are asked for here; 'teacher-maps' writes both"
+            )
+        raise DatasetError(f"{path}: the teacher has no map for {image}; run it on that image")
 
 
 def write_teacher_maps(maps: CompleteMaps, root: str | Path, relative_image_path: Path) -> None:

@@ -11,11 +11,14 @@ from PIL import Image
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import PointCloud
 from wsss_perception.geometry import Camera, check_rigid, make_transform, matrix_from_quaternion
+from wsss_perception.ontology import load_ontology
+from wsss_training.config import SourceConfig, TeacherConfig
 from wsss_training.data import open_dataset
 from wsss_training.data.recording import Recording
-from wsss_training.dataset_check import check_dataset
+from wsss_training.dataset_check import check_dataset, warnings
 from wsss_training.recording.files import SceneWriter, write_recording
 from wsss_training.recording.scene import Scene, SceneImage, Sweep, scene_to_dict
+from wsss_training.workload import open_source
 
 CAMERA = Camera(8, 6, np.array([[8.0, 0, 4], [0, 8.5, 3], [0, 0, 1]]), "equidistant", (0.1, 0.02))
 OPTICAL = make_transform(matrix_from_quaternion([0.5, -0.5, 0.5, -0.5]), [0.1, -0.2, 0.3])
@@ -286,3 +289,23 @@ def test_scenes_are_read_as_they_were_written(recording):
     scene = write_scene(recording, "drive_12")
     written = json.loads((recording / "drive_12" / "frames.json").read_text())
     assert written == scene_to_dict(scene)
+
+
+def test_sweeps_without_an_image_are_left_out_where_a_teacher_supervises(recording, caplog):
+    maps = (str(recording / "teacher"), str(recording))
+    teacher = TeacherConfig(*maps, "cityscapes", "cityscapes_to_semantic_kitti")
+    source = SourceConfig("recording", str(recording))
+    ontology = load_ontology("semantic_kitti")
+    assert list(open_source(source, teacher, ontology).indices) == [0, 1, 2, 3]
+    assert not caplog.text
+    source.options = {"cameras": ["front"]}
+    assert list(open_source(source, teacher, ontology).indices) == [0, 2]
+    assert "2 of 4 sweeps left out, which have no image" in caplog.text
+    by_tags_too = open_source(source, teacher, ontology, needs_labels=False)
+    assert list(by_tags_too.indices) == [0, 1, 2, 3]
+
+
+def test_the_check_of_a_dataset_counts_samples_without_an_image(recording):
+    dataset = open_dataset("recording", recording, cameras=["front"])
+    found = warnings(check_dataset(dataset, range(4)), dataset)
+    assert "2 samples without any image: a 2D teacher says nothing of them" in found

@@ -1,3 +1,4 @@
+from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -122,3 +123,30 @@ def test_write_teacher_maps_names_the_image_it_cannot_write(folders):
     (folders / "teacher" / "file").write_text("in the way")
     with pytest.raises(DatasetError, match=r"file.1\.png.*cannot be written"):
         write_teacher_maps(complete_maps(), folders / "teacher", Path("file/1.png"))
+
+
+@pytest.mark.parametrize("value", [20, 26, 254])
+def test_a_value_that_is_no_class_is_refused(folders, teacher, value):
+    path = folders / "teacher" / "log" / "1.label.png"
+    Image.fromarray(np.uint8([[0, value], [19, 255]])).save(path)
+    message = rf"1\.label\.png: value {value} is no class of 'cityscapes' \(0 to 18\)"
+    with pytest.raises(DatasetError, match=message):
+        teacher(folders / "images" / "log" / "1.png")
+
+
+def test_a_folder_that_says_its_maps_are_of_other_classes_is_refused(folders):
+    shipped = resources.files("wsss_perception") / "ontologies"
+    path = folders / "teacher" / "ontology.yaml"
+    for name in ("cityscapes", "semantic_kitti"):
+        path.write_text((shipped / f"{name}.yaml").read_text())
+        PrecomputedTeacher(folders / "teacher", folders / "images", load_ontology(name))
+    with pytest.raises(DatasetError, match=r"are not those of 'cityscapes', .* teacher\.ontology="):
+        PrecomputedTeacher(folders / "teacher", folders / "images", load_ontology("cityscapes"))
+
+
+def test_labels_without_probabilities_are_told_from_a_missing_map(folders, teacher):
+    (folders / "teacher" / "log" / "1.prob.npz").unlink()
+    with pytest.raises(
+        DatasetError, match=r"1\.prob\.npz: the teacher has labels of .*1\.png, but"
+    ):
+        teacher.probabilities(folders / "images" / "log" / "1.png")
