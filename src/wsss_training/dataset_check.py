@@ -196,10 +196,15 @@ def warnings(check: DatasetCheck, dataset: Dataset) -> list[str]:
     found += [
         line for name, camera in check.cameras.items() for line in _doubts(name, camera, check)
     ]
+    return found + intensity_doubts(check)
+
+
+def intensity_doubts(check: DatasetCheck) -> list[str]:
+    """What is strange about the intensities."""
     low, high = check.channels.get("intensity", (0.0, 1.0))
     if low < 0 or high > 1:
-        found.append(f"intensity from {low:.3g} to {high:.3g}, not 0..1: scale it")
-    return found
+        return [f"intensity from {low:.3g} to {high:.3g}, not 0..1: scale it"]
+    return []
 
 
 def _doubts(name: str, camera: CameraCheck, check: DatasetCheck) -> list[str]:

@@ -1,5 +1,6 @@
 """Writes predictions as files: SemanticKITTI labels or coloured PLY clouds."""
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,10 +9,13 @@ from numpy.typing import NDArray
 
 from wsss_perception.errors import DatasetError
 from wsss_perception.frame import Frame, SemanticCloud
+from wsss_perception.input_check import InputCheck
 from wsss_perception.ontology import Ontology
 from wsss_perception.segmenter import Segmenter
 from wsss_training.data.kitti_files import read_sweep
 from wsss_training.files import write_whole
+
+_log = logging.getLogger(__name__)
 
 
 def predict_sweeps(
@@ -28,9 +32,11 @@ def predict_sweeps(
     Raises:
         DatasetError: a sweep cannot be read, or a file cannot be written.
     """
-    ontology = segmenter.spec.ontology
+    ontology, check = segmenter.spec.ontology, InputCheck(segmenter.spec)
     for sweep in sweeps:
         cloud = read_sweep(sweep, stamp=0)
+        for warning in check(cloud):
+            _log.warning("%s: %s", sweep, warning)
         result = segmenter(Frame(cloud))
         if file_format == "label":
             content = ontology.raw_from_labels(result.labels).astype(np.uint32).tobytes()

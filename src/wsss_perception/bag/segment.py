@@ -15,6 +15,7 @@ from wsss_perception.bag.writer import BagWriter
 from wsss_perception.errors import BagError, EngineError, MessageError
 from wsss_perception.frame import Frame, SemanticCloud
 from wsss_perception.heat import heat_levels, heat_palette
+from wsss_perception.input_check import InputCheck
 from wsss_perception.messages import point_cloud2
 from wsss_perception.progress import Progress
 from wsss_perception.segmenter import Segmenter
@@ -160,6 +161,7 @@ class _Job:
         self._intensity_scale = intensity_scale
         self._observer = observer
         self._last_error = ""
+        self._check = InputCheck(segmenter.spec)
 
     def segment(self, message: Message) -> tuple[object, ...]:
         """Returns the semantic cloud of a serialized cloud, and how alike it is to the query.
@@ -169,6 +171,8 @@ class _Job:
         try:
             received = self._bag.deserialize(message)
             cloud = point_cloud2.decode(received, self._channels, self._intensity_scale)
+            for warning in self._check(cloud):
+                _log.warning(warning)
             frame = Frame(cloud, self._cameras.views(cloud))
             semantic = self._segmenter(frame)
             results = [point_cloud2.encode_semantic(received, semantic, self._palette)]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from wsss_perception.frame import Frame, PointCloud, SemanticCloud, View
 from wsss_perception.geometry import Visible
+from wsss_perception.input_check import InputCheck
 from wsss_perception.messages.point_cloud2 import decode, encode_semantic
-from wsss_perception.ros.input_check import InputCheck
 from wsss_perception.segmenter import Segmenter, count_seen, see_points
 
 Motion = Callable[[Any, PointCloud], NDArray]

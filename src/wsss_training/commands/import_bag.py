@@ -20,6 +20,9 @@ from wsss_perception.errors import BagError
 if TYPE_CHECKING:
     from wsss_training.recording import ImportCounts
 
+_LOOKED_AT = 5
+"""Sweeps whose intensities are looked at when all is imported."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
@@ -78,14 +81,30 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.scene_metres,
         arguments.min_interval,
     )
-    damages = []
+    damages, scenes = [], 0
     for name, counts in import_bags(arguments.bags, arguments.output, settings):
         print(f"{name}: {_describe(counts)}", flush=True)
+        scenes += len(counts.scenes)
         if counts.damage is not None:
             damages.append(counts.damage)
     print(f"{arguments.output}: read it with --dataset recording --root {arguments.output}")
+    if scenes:
+        for doubt in _doubts(arguments.output):
+            print(f"{doubt}: remove {arguments.output} and import again with --intensity-scale")
     if damages:
         raise BagError(f"what precedes the damage was imported and kept; {'; '.join(damages)}")
+
+
+def _doubts(root: Path) -> list[str]:
+    """What is strange about the intensities of a few of a recording's sweeps."""
+    import numpy as np
+
+    from wsss_training.data import open_dataset
+    from wsss_training.dataset_check import check_dataset, intensity_doubts
+
+    dataset = open_dataset("recording", root, images=False)
+    some = np.unique(np.linspace(0, len(dataset) - 1, _LOOKED_AT).astype(int))
+    return intensity_doubts(check_dataset(dataset, some.tolist()))
 
 
 def _describe(counts: "ImportCounts") -> str:

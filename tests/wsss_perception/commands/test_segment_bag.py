@@ -86,6 +86,20 @@ def test_intensity_reaches_the_network_scaled(words, monkeypatch):
     np.testing.assert_allclose(np.concatenate(seen), 1.0, rtol=1e-6)
 
 
+def test_intensities_unlike_those_of_training_are_told_once(words, tmp_path, caplog):
+    statistics = {"intensity": {"p01": 0.0, "p99": 0.9, "mean": 0.4, "std": 0.2}}
+    spec = ModelSpec(
+        *(ONTOLOGY, NetworkSpec("none"), (Feature("intensity"),), 0.5), input_statistics=statistics
+    )
+    write_bundle(tmp_path / "known", spec, {"weights.safetensors": b""})
+    words = [words[0], str(tmp_path / "scaled"), "--bundle", str(tmp_path / "known")]
+    run([*words, "--intensity-scale", "0.005"])
+    assert not caplog.text
+    run([words[0], str(tmp_path / "as_it_is"), *words[2:]])
+    assert caplog.text.count("the median intensity of the clouds is 100") == 1
+    assert "--intensity-scale" in caplog.text
+
+
 def test_a_folder_that_cannot_hold_pictures_is_named(words, tmp_path):
     (tmp_path / "pictures").write_text("a file")
     with pytest.raises(BagError, match=r"pictures/000000\.png: cannot be written"):

@@ -110,6 +110,17 @@ def test_predict_writes_official_ids_in_the_sweeps_order(mini_log, trained, tmp_
     assert (raw == truth).mean() > 0.8
 
 
+def test_predict_tells_of_sweeps_unlike_those_of_training(mini_log, trained, tmp_path, caplog):
+    sweeps = mini_log.root / "sequences" / "00" / "velodyne"
+    run("predict", sweeps, tmp_path / "same", "--bundle", trained[1].folder)
+    assert not caplog.text
+    points = np.fromfile(sweeps / "000000.bin", np.float32).reshape(-1, 4)
+    (tmp_path / "raised").mkdir()
+    (points + np.float32([0, 0, 50, 0])).tofile(tmp_path / "raised" / "7.bin")
+    run("predict", tmp_path / "raised", tmp_path / "out", "--bundle", trained[1].folder)
+    assert "7.bin: the median z of the clouds is" in caplog.text
+
+
 def test_predict_writes_ply_that_open_source_readers_understand(mini_log, trained, tmp_path):
     sweeps = mini_log.root / "sequences" / "00" / "velodyne"
     assert run("predict", sweeps, tmp_path, "--bundle", trained[1].folder, "--format", "ply") == 0

@@ -250,6 +250,19 @@ def test_the_command_prints_what_became_of_each_bag(tmp_path, capsys):
     assert lines[2].endswith(f"--dataset recording --root {tmp_path / 'out'}")
 
 
+def test_intensities_that_are_not_scaled_are_told_when_all_is_imported(tmp_path, capsys):
+    bag = str(write_bag(tmp_path / "one"))
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    words = [bag, str(tmp_path / "scaled"), "--intensity-scale", "0.0039"]
+    command.run(parser.parse_args(words))
+    assert "intensity" not in capsys.readouterr().out
+    command.run(parser.parse_args([bag, str(tmp_path / "raw")]))
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("intensity from ")
+    assert line.endswith(f"remove {tmp_path / 'raw'} and import again with --intensity-scale")
+
+
 @pytest.mark.real_data
 def test_a_real_drive_comes_back_as_it_was(tmp_path, data_root):
     drive = open_dataset("kitti_raw", data_root / "kitti_raw")

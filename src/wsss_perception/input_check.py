@@ -1,4 +1,4 @@
-"""Warns when the live clouds differ from those a model was trained on."""
+"""Warns when clouds differ from those a model was trained on."""
 
 import numpy as np
 
@@ -50,8 +50,8 @@ def _median(cloud: PointCloud, name: str) -> np.float32 | None:
 
 def _describe(name: str, median: np.float32, low: np.float32, high: np.float32) -> str:
     advice = (
-        "set the parameter 'intensity_scale' to the factor that brings the sensor's intensities "
-        "to those of training"
+        "set 'intensity_scale' (of commands: --intensity-scale) to the factor that brings the "
+        "sensor's intensities to those of training"
         if name == "intensity"
         else "the labels may be poor; check the sensor's mounting and its driver"
     )

@@ -3,9 +3,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from wsss_perception.bundle import ModelSpec, NetworkSpec
 from wsss_perception.features import Feature
 from wsss_perception.frame import PointCloud
-from wsss_perception.ros.input_check import InputCheck
+from wsss_perception.input_check import InputCheck
+from wsss_perception.ontology import load_ontology
+
+
+@pytest.fixture
+def spec() -> ModelSpec:
+    features = (Feature("z", 0.3), Feature("intensity"))
+    statistics = {"intensity": {"p01": 0.0, "p50": 0.3, "p99": 0.99}}
+    ontology = load_ontology("semantic_kitti")
+    return ModelSpec(ontology, NetworkSpec("none"), features, 0.2, input_statistics=statistics)
 
 
 def cloud_of(intensity: float, z: float = 0.0, points: int = 5) -> PointCloud:
