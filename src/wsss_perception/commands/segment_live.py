@@ -46,6 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     print(f"{arguments.output}: {counts.recorded} of {counts.played} clouds")
     print(f"the node: {counts.node_summary}")
+    for warning in counts.warnings:
+        print(f"the node warned: {warning}")
     if arguments.pictures is not None:
         recorded = draw_recorded(
             arguments.input,

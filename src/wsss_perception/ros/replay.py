@@ -1,6 +1,7 @@
 """A bag through the live node: player, node and recorder as processes that talk over DDS."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ DRAIN_TIMEOUT = 60.0
 _STOP_TIMEOUT = 30.0  # seconds a process may take to end
 _POLL_PERIOD = 0.05  # seconds
 _LAST_LINES = 6  # lines of each process's output that tell why one failed
+_WARNING = re.compile(r"^\[(?:WARN|ERROR|FATAL)\] \[[\d.]+\] \[[\w.]+\]: (.+)$", re.MULTILINE)
 _BUSY, _IDLE = "clouds/s in", "no cloud on"  # of the lines the node logs every few seconds
 
 
@@ -37,11 +39,13 @@ class LiveCounts:
         played: clouds of the bag.
         recorded: semantic clouds that the node published and the recorder wrote.
         node_summary: what the node says it received, published, dropped, failed and lost.
+        warnings: what the node warned of, each once.
     """
 
     played: int
     recorded: int
     node_summary: str
+    warnings: tuple[str, ...] = ()
 
 
 def segment_live(
@@ -111,9 +115,16 @@ def segment_live(
         recorder.join()  # nobody publishes any more
         with open_bag(recording) as result:
             recorded = sum(connection.msgcount for connection in result.connections)
-        counts = LiveCounts(played, recorded, node.output().rpartition("stopped: ")[2].strip())
+        said = node.output()
+        summary = said.rpartition("stopped: ")[2].strip()
+        counts = LiveCounts(played, recorded, summary, find_warnings(said))
         os.rename(recording, output)
     return counts
+
+
+def find_warnings(output: str) -> tuple[str, ...]:
+    """Finds the warnings and errors in what a node has printed, each once."""
+    return tuple(dict.fromkeys(_WARNING.findall(output)))
 
 
 @contextmanager

@@ -41,7 +41,8 @@ def test_the_command_tells_the_caution_and_what_became_of_the_clouds(
     spec = ModelSpec(ONTOLOGY, NetworkSpec("none"), (Feature("x"),), 0.5)
     write_bundle(tmp_path / "bundle", spec, {"weights.safetensors": b""})
     (tmp_path / "bundle" / "README.md").write_text("> Handle with care.\n")
-    counts, recorded = LiveCounts(5, 4, "5 received"), RecordedCounts(5, 4 - foreign, foreign, 1)
+    counts = LiveCounts(5, 4, "5 received", ("strange clouds",))
+    recorded = RecordedCounts(5, 4 - foreign, foreign, 1)
     monkeypatch.setattr(segment_live, "segment_live", lambda *_: counts)
     monkeypatch.setattr(segment_live, "draw_recorded", lambda *_: recorded)
     words = ["in", "out", "--bundle", str(tmp_path / "bundle"), "--pictures", "pages"]
@@ -50,6 +51,7 @@ def test_the_command_tells_the_caution_and_what_became_of_the_clouds(
         f"model {tmp_path / 'bundle'}. Handle with care.",
         "out: 4 of 5 clouds",
         "the node: 5 received",
+        "the node warned: strange clouds",
         "pages: 1 pictures",
         *(["semantic clouds: 2 of the bag's, 2 of others"] if foreign else []),
     ]

@@ -21,7 +21,7 @@ from wsss_perception.engines import load_engine
 from wsss_perception.errors import BagError, RosError
 from wsss_perception.messages.point_cloud2 import decode
 from wsss_perception.ros import replay
-from wsss_perception.ros.replay import segment_live
+from wsss_perception.ros.replay import find_warnings, segment_live
 from wsss_perception.ros.status import REPORT_PERIOD
 from wsss_perception.segmenter import Segmenter
 
@@ -43,6 +43,18 @@ def labels(path: Path) -> list[np.ndarray]:
     with open_bag(path) as bag:
         messages = bag.messages(bag.on_topic("/lidar/semantic_points"))
         return [decode(bag.deserialize(message)).channels["label"] for message in messages]
+
+
+def test_warnings_of_a_node_are_found_each_once():
+    output = (
+        "[INFO] [1700000000.1] [segment]: publishing on /points\n"
+        "[WARN] [1700000000.2] [segment]: the median intensity is 70: scale it\n"
+        "[ERROR] [1700000000.3] [segment.rclpy]: a cloud failed\n"
+        "[WARN] [1700000000.4] [segment]: the median intensity is 70: scale it\n"
+        "a line of a library [WARN] in its own words\n"
+    )
+    found = find_warnings(output)
+    assert found == ("the median intensity is 70: scale it", "a cloud failed")
 
 
 def test_the_live_node_labels_every_cloud_like_segment_bag(bag, bundle: Bundle, tmp_path):
