@@ -10,7 +10,7 @@ from wsss_perception.bag import BagCameras
 from wsss_perception.bag.cameras import TOLERANCE_NS
 from wsss_perception.bag.segment import POINT_CLOUD, choose_points
 from wsss_perception.calibration import CameraCalibration, write_calibration
-from wsss_perception.errors import BagError
+from wsss_perception.errors import BagError, MessageError
 from wsss_perception.geometry import Camera
 from wsss_perception.messages import camera_info
 from wsss_perception.messages.common import make_header
@@ -73,6 +73,25 @@ def test_the_nearest_image_is_found_in_any_order_of_receipt(calibration):
             assert stamps[found[0].received] == found[0].stamp
 
     check()
+
+
+def test_how_far_the_nearest_image_is_is_told_where_none_is_near_enough(caplog, calibration):
+    bag = FakeBag({("/front/image", IMAGE): [10 * TOLERANCE_NS, 17 * TOLERANCE_NS]})
+    cameras = BagCameras(bag, calibration)
+    cameras.warn_of_far_images(np.array([0, 16 * TOLERANCE_NS]))
+    assert not caplog.records
+    cameras.warn_of_far_images(np.array([0, 4 * TOLERANCE_NS, 13 * TOLERANCE_NS]))
+    assert "camera 'front': no image is near enough to a cloud: nearest is 0.15 s" in caplog.text
+
+
+def test_images_that_are_all_damaged_are_not_said_to_be_far(caplog, calibration):
+    class Damaged(FakeBag):
+        def deserialize(self, message):
+            raise MessageError("the message is cut short")
+
+    bag = Damaged({("/front/image", IMAGE): [0]})
+    BagCameras(bag, calibration).warn_of_far_images(np.array([0]))
+    assert "camera 'front': none of its images can be read" in caplog.text
 
 
 def test_a_topic_without_images_does_not_hide_another(caplog, calibration):

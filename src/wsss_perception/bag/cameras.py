@@ -117,13 +117,18 @@ class BagCameras:
         given = {} if calibration is None else read_calibration(calibration)
         topics = list(_image_topics(bag).values())
         times = self._image_times([images.topic for images in topics])
-        names = match_names([camera_namespace(each.topic).lstrip("/") for each in topics], given)
+        known = [camera_namespace(each.topic).lstrip("/") for each in topics]
+        names = match_names(known, given)
         placed = {camera: given[name] for camera, name in names.items()}
         found = [self._open(images, placed, times[images.topic]) for images in topics]
         self._cameras = [camera for camera in found if camera is not None]
-        for name in given:
-            if name not in names.values():
-                self._warn(name, "the calibration file names it, but the bag has no images of it")
+        if absent := [name for name in given if name not in names.values()]:
+            _log.warning(
+                "calibration names '%s', the bag's cameras are %s (a camera is named by its "
+                "topic's namespace)",
+                "', '".join(absent),
+                ", ".join(known) or "none",
+            )
         self._transforms = transforms
         if transforms is None and self._cameras:
             self._transforms = BagTransforms(bag)
@@ -147,6 +152,26 @@ class BagCameras:
         """
         found = (self._nearest(camera, stamp, frame_id) for camera in self._cameras)
         return tuple(entry for entry in found if entry is not None)
+
+    def warn_of_far_images(self, stamps: NDArray[np.int64]) -> None:
+        """Warns of each camera that has no image within TOLERANCE_NS of any cloud.
+
+        Args:
+            stamps: of the clouds, nanoseconds; at least one.
+        """
+        for camera in self._cameras:
+            if not len(camera.times):
+                _log.warning("camera '%s': none of its images can be read", camera.name)
+                continue
+            distance = _distance(camera.times[:, 0], stamps)
+            if distance > TOLERANCE_NS:
+                _log.warning(
+                    "camera '%s': no image is near enough to a cloud: nearest is %.10g s away, "
+                    "limit %d ms; are the clocks the same?",
+                    camera.name,
+                    round(distance / 1e9, 3),
+                    TOLERANCE_NS // 1_000_000,
+                )
 
     def views(self, cloud: PointCloud) -> tuple[View, ...]:
         """Returns the views of a cloud: of each camera the nearest image within TOLERANCE_NS."""
@@ -242,6 +267,13 @@ class BagCameras:
         if camera not in self._warned:
             self._warned.add(camera)
             _log.warning("camera '%s' is left out: %s", camera, reason)
+
+
+def _distance(times: NDArray[np.int64], stamps: NDArray[np.int64]) -> int:
+    """Returns the least distance between times, sorted, and stamps."""
+    after = np.searchsorted(times, stamps)
+    around = times[np.clip([after - 1, after], 0, len(times) - 1)]
+    return int(np.abs(around - stamps).min())
 
 
 def _image_topics(bag: Bag) -> dict[str, Connection]:

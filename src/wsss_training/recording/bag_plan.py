@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,11 +112,8 @@ class BagPlan:
         self._warn_of_missing_poses(bag, stamps)
         kept = clouds.times[keep_apart(stamps, round(settings.min_interval * 1e9))]
         parts = self._cut(bag, kept, settings)
-        self._seen: Counter[str] = Counter()
         self.scenes = [self._scene(f"{name}_{k:03d}", kept[part]) for k, part in enumerate(parts)]
-        for camera in self.folders:
-            if not self._seen[camera]:
-                _log.warning("camera '%s': no image is near enough to a cloud", camera)
+        self._cameras.warn_of_far_images(kept[:, 0])
         if not self.folders:
             _log.warning("%s: no camera can be used, so no 2D teacher can label it", bag.path)
 
@@ -176,7 +172,6 @@ class BagPlan:
     def _scene(self, name: str, clouds: NDArray[np.int64]) -> PlannedScene:
         scene = PlannedScene(name, clouds, int(clouds[:, 1].min()))
         images = [image for sweep in self.sweeps(scene) for image in sweep.images]
-        self._seen.update(image.name for image in images)
         return PlannedScene(name, clouds, min([scene.first, *(i.received for i in images)]))
 
 

@@ -64,8 +64,25 @@ def test_a_bag_without_cameras_is_imported_with_a_warning(tmp_path, caplog):
     counts, dataset = import_one(write_bag(tmp_path / "drive", images=[]), tmp_path / "out")
     assert len(dataset) == counts.sweeps == 5
     assert "no camera can be used" in caplog.text
-    import_one(write_bag(tmp_path / "late", images=[900]), tmp_path / "out2")
-    assert "camera 'rig/front': no image is near enough to a cloud" in caplog.text
+
+
+def test_a_camera_without_an_image_near_a_cloud_is_warned_of_with_the_distance(tmp_path, caplog):
+    bag = write_bag(tmp_path / "late", images=[900, 100_500])
+    import_one(bag, tmp_path / "out")
+    expected = "no image is near enough to a cloud: nearest is 0.4 s away, limit 50 ms; are the"
+    assert caplog.text.count(f"camera 'rig/front': {expected} clocks the same?") == 1
+    assert "left out" not in caplog.text
+
+
+def test_a_camera_that_is_left_out_is_not_said_to_have_no_image_near(tmp_path, caplog):
+    def rename(topic, stamp, message):
+        if topic == "/points":
+            message.header.frame_id = "elsewhere"
+        return message
+
+    import_one(write_bag(tmp_path / "drive", change=rename), tmp_path / "out")
+    assert "camera 'rig/front' is left out" in caplog.text
+    assert "near enough" not in caplog.text
 
 
 def test_a_killed_import_goes_on_where_it_was(tmp_path, drive, monkeypatch):
