@@ -105,6 +105,7 @@ class BagPlan:
         self._transforms = BagTransforms(bag)
         stamps = clouds.times[:, 0]
         self._odometry = self._transforms.add_odometry(bag, self.frame_id, stamps.tolist())
+        self._calibration_file = settings.calibration
         self._calibration = calibration_digest(settings.calibration)
         self._cameras = BagCameras(bag, settings.calibration, self._transforms)
         self.damaged_images = self._cameras.damaged
@@ -135,10 +136,11 @@ class BagPlan:
 
     def description(self) -> dict[str, Any]:
         """Returns what recording.yaml says of the bag."""
-        fixed = self._transforms.fixed
+        fixed, file = self._transforms.fixed, self._calibration_file
         return {
             "points": self.points,
             "calibration": self._calibration,
+            "calibration_file": file and str(Path(file).absolute()),
             "channels": self.channels,
             "cameras": dict(zip(self.folders.values(), self._cameras.topics, strict=True)),
             "poses": self._odometry or (fixed and f"/tf, in '{fixed}'"),

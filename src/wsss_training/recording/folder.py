@@ -50,13 +50,14 @@ class ImportFolder:
             ConfigError: its clouds or calibration are others.
         """
         there = self._sources.get(name)
-        if there is None or not any(self._root.glob(f"{name}_*/{SCENE_FILE}")):
+        scenes = (path.parent.name for path in self._root.glob(f"*/{SCENE_FILE}"))
+        if there is None or not any(scene.rpartition("_")[0] == name for scene in scenes):
             return
-        _compare(
+        other = [key for key in _OF_SOURCE if key in there and there[key] != source[key]]
+        _refuse_any(
             f"{self._root}: '{name}'",
-            {key: there[key] for key in _OF_SOURCE if key in there},
-            source,
-            "use them again, remove its scenes, or choose another folder",
+            [_difference(key, there, source) for key in other],
+            f"remove {self._root}, or only the scenes of '{name}' in it, and import again",
         )
 
     def add(self, name: str, source: dict[str, Any]) -> None:
@@ -78,15 +79,34 @@ class ImportFolder:
             raise ConfigError(f"{self._root}: is not of an import; choose another folder")
         if not any(self._root.glob(f"*/{SCENE_FILE}")):
             return  # nothing was made with those settings
-        made = {key: made.get(key) for key in self._settings}
-        _compare(str(self._root), made, self._settings, "use them again, or another folder")
+        other = [key for key, value in self._settings.items() if made.get(key) != value]
+        _refuse_any(
+            str(self._root),
+            [_difference(key, made, self._settings) for key in other],
+            "use them again, or another folder",
+        )
         self._sources = dict(there.get("sources") or {})
 
 
-def _compare(what: str, made: dict[str, Any], now: dict[str, Any], remedy: str) -> None:
-    other = [f"{key} {old}, not {now[key]}" for key, old in made.items() if old != now[key]]
-    if other:
-        raise ConfigError(f"{what} was imported with other settings: {'; '.join(other)}: {remedy}")
+def _difference(key: str, made: dict[str, Any], now: dict[str, Any]) -> str:
+    if key != "calibration":
+        return f"{key} {made.get(key)}, not {now[key]}"
+    old, new = _calibration_name(made), _calibration_name(now)
+    return f"calibration {old}, " + ("which has changed since" if old == new else f"not {new}")
+
+
+def _calibration_name(source: dict[str, Any]) -> str:
+    """What a person knows the calibration by; older imports kept no more than its digest."""
+    if source["calibration"] is None:
+        return "none"
+    return str(source.get("calibration_file", "another file"))
+
+
+def _refuse_any(what: str, differences: list[str], remedy: str) -> None:
+    if differences:
+        raise ConfigError(
+            f"{what} was imported with other settings: {'; '.join(differences)}: {remedy}"
+        )
 
 
 @contextmanager

@@ -51,8 +51,28 @@ def test_topic_and_calibration_are_those_of_each_bag(tmp_path, key):
     folder.check("a", {**SOURCE, "channels": {"ring": 1}})
     with pytest.raises(ConfigError, match=f"'a' was imported with other settings: {key}"):
         folder.check("a", other)
+    with pytest.raises(ConfigError, match=r": remove .*/t.*, or only the scenes .* import again"):
+        folder.check("a", other)
     folder.add("b", other)
     assert read_recording(tmp_path)["sources"] == {"a": SOURCE, "b": other}
+
+
+def test_the_refusal_names_the_calibration_files(tmp_path):
+    ImportFolder(tmp_path, SETTINGS).add("a", SOURCE)
+    add_scene(tmp_path, "a_000")
+    folder = ImportFolder(tmp_path, SETTINGS)
+    given = {**SOURCE, "calibration": "sha256 2344ed", "calibration_file": "/rig/c.yaml"}
+    with pytest.raises(ConfigError, match=r"calibration none, not /rig/c\.yaml: "):
+        folder.check("a", given)
+    folder.add("a", {**SOURCE, "calibration": "sha256 0"})  # by an older import
+    with pytest.raises(ConfigError, match=r"calibration another file, not /rig/c\.yaml: "):
+        folder.check("a", given)
+
+
+def test_scenes_of_a_bag_with_a_longer_name_are_not_those_of_the_bag(tmp_path):
+    ImportFolder(tmp_path, SETTINGS).add("a", SOURCE)
+    add_scene(tmp_path, "a_b_000")
+    ImportFolder(tmp_path, SETTINGS).check("a", {**SOURCE, "points": "/other"})
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
