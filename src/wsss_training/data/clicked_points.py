@@ -54,21 +54,22 @@ def read_clicks(path: Path, ontology: Ontology) -> dict[str, list[Click]]:
 
     Raises:
         DatasetError: the file cannot be read, lacks a column, has no line below its first, or one
-            with something else than numbers, or with an unknown class.
+            with more or fewer columns, with something else than numbers, or with an unknown class.
     """
     clicks: dict[str, list[Click]] = defaultdict(list)
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.DictReader(stream, skipinitialspace=True)
-            missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-            if missing:
-                raise DatasetError(
-                    f"{path}: its first line names no column {', '.join(missing)}; it must have "
-                    f"{','.join(COLUMNS)}"
-                )
-            for row in rows:
+            rows = csv.reader(stream, skipinitialspace=True)
+            names = next(rows, [])
+            _check_columns(path, names)
+            for values in rows:
+                if not any(value.strip() for value in values):
+                    continue
                 where = f"{path}, line {rows.line_num}"
-                clicks[row["sample"] or ""].append(_parse(row, ontology, where))
+                if len(values) != len(names):
+                    raise DatasetError(f"{where} has {len(values)} columns, not {len(names)}")
+                row = dict(zip(names, values, strict=True))
+                clicks[row["sample"]].append(_parse(row, ontology, where))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from error
     if not clicks:
@@ -76,8 +77,18 @@ def read_clicks(path: Path, ontology: Ontology) -> dict[str, list[Click]]:
     return dict(clicks)
 
 
-def _parse(row: dict[str, str | None], ontology: Ontology, where: str) -> Click:
-    name = row["class"] or ""
+def _check_columns(path: Path, names: list[str]) -> None:
+    missing = [name for name in COLUMNS if name not in names]
+    if missing:
+        raise DatasetError(
+            f"{path}: its first line names no column {', '.join(missing)}; found: "
+            f"{', '.join(names) or 'nothing'}; it must have {','.join(COLUMNS)}, separated by "
+            "commas, in lower case"
+        )
+
+
+def _parse(row: dict[str, str], ontology: Ontology, where: str) -> Click:
+    name = row["class"]
     if name not in ontology.classes:
         near = nearest_name(name, ontology.classes)
         hint = (
@@ -85,7 +96,7 @@ def _parse(row: dict[str, str | None], ontology: Ontology, where: str) -> Click:
         )
         raise DatasetError(f"{where}: ontology '{ontology.name}' has no class '{name}'; {hint}")
     try:
-        x, y, z = (float(row[axis] or "") for axis in "xyz")
+        x, y, z = (float(row[axis]) for axis in "xyz")
     except ValueError:
         x = y = z = np.nan
     if not np.isfinite([x, y, z]).all():

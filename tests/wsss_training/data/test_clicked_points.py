@@ -56,6 +56,11 @@ def test_columns_may_come_in_any_order_and_among_others(clicks_of, encoding):
     assert chosen(clicks_of(text, encoding))["drive/0"][0] == [1]
 
 
+def test_empty_rows_are_skipped(clicks_of):
+    text = HEAD + ",,,,\n\ndrive/0,1,0,0,car\n , ,,,\n"
+    assert chosen(clicks_of(text))["drive/0"][0] == [1]
+
+
 def test_the_same_click_twice_is_one_label(clicks_of):
     line = "drive/0,0,0,0,car\n"
     assert chosen(clicks_of(HEAD + line + line))["drive/0"][0] == [0]
@@ -65,11 +70,16 @@ def test_the_same_click_twice_is_one_label(clicks_of):
     ("text", "message"),
     [
         ("sample,x,y,class\n", "no column z"),
-        ("", "no column sample, x, y, z, class"),
+        ("", "no column sample, x, y, z, class; found: nothing"),
+        ("sample;x;y;z;class\n", r"found: sample;x;y;z;class; .*separated by commas"),
+        ("Sample,X,Y,Z,Class\n", r"found: Sample, X, Y, Z, Class; .*in lower case"),
+        (HEAD + ",,,,\n", "has no click"),
         (HEAD, "has no click"),
         (HEAD + "drive/0,0,0,0,cars\n", "line 2: .* no class 'cars'; did you mean 'car'"),
         (HEAD + "drive/0,0,0,0,qqqq\n", "no class 'qqqq'; known: car, bicycle"),
-        (HEAD + "drive/0,0,0\n", "line 2: .* no class ''"),
+        (HEAD + "drive/0,0,0,road\n", "line 2 has 4 columns, not 5"),
+        (HEAD + "drive/0,0,0,0,road\n\ndrive/0,0,0,0,car,1\n", "line 4 has 6 columns, not 5"),
+        (HEAD + "drive/0,0,0,0,\n", "line 2: .* no class ''"),
         (HEAD + "drive/0,0,zero,0,car\n", "line 2: x, y, z are 0, zero, 0, not finite"),
         (HEAD + "drive/0,0,nan,0,car\n", "line 2: x, y, z are 0, nan, 0, not finite"),
         (HEAD + "drive/7,0,0,0,car\n", "line 2: the dataset has no sample 'drive/7'; .* 'drive/"),
