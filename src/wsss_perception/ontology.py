@@ -192,10 +192,12 @@ def load_mapping(name_or_path: str | Path, source: Ontology, target: Ontology) -
         raise OntologyError(f"{where}: classes of '{source.name}' left out: {missing}")
     table = np.full(256, UNKNOWN, dtype=np.uint8)
     for name, meaning in data["map"].items():
-        if meaning is not None:
-            table[source.index(name)] = target.index(str(meaning))
-        else:
-            source.index(name)
+        try:
+            label = source.index(str(name))
+            if meaning is not None:
+                table[label] = target.index(str(meaning))
+        except OntologyError as error:
+            raise OntologyError(f"{where}: {error}") from error
     return table
 
 
@@ -210,6 +212,8 @@ def _load_yaml(name_or_path: str | Path, folder: str) -> tuple[Any, str]:
     try:
         return yaml.safe_load(source.read_text(encoding="utf-8")), str(source)
     except FileNotFoundError:
+        if is_path:
+            raise OntologyError(f"{name_or_path}: no such file") from None
         names = sorted(entry.name[:-5] for entry in shipped.iterdir())
         raise OntologyError(
             f"no file '{name_or_path}' in {folder}; shipped: {', '.join(names)}; "

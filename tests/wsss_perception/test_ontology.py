@@ -169,6 +169,13 @@ def test_load_ontology_lists_what_is_shipped():
         load_ontology("semantickitti")
 
 
+def test_a_path_that_leads_nowhere_is_no_such_file(tmp_path):
+    with pytest.raises(OntologyError, match=r"nosuch\.yaml: no such file$"):
+        load_ontology(tmp_path / "nosuch.yaml")
+    with pytest.raises(OntologyError, match=r"^\.\./nosuch\.yml: no such file$"):
+        load_mapping("../nosuch.yml", SMALL, SMALL)
+
+
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [
@@ -210,6 +217,7 @@ def test_shipped_mapping(source, target, expected):
         ({"map": {"road": "road"}}, r"left out: \['car'\]"),
         ({"map": {"road": "road", "car": "cra"}}, "did you mean 'car'"),
         ({"map": {"road": "road", "car": None, "caar": None}}, "no class 'caar'"),
+        ({"map": {"road": "road", "car": None, False: None}}, "no class 'False'"),
         ({"map": []}, "not a mapping"),
     ],
 )
@@ -219,5 +227,5 @@ def test_load_mapping_refuses_what_does_not_fit(tmp_path, changes, message):
     path.write_text(yaml.safe_dump(content))
     assert load_mapping(path, SMALL, SMALL)[:2].tolist() == [0, UNKNOWN]
     path.write_text(yaml.safe_dump({**content, **changes}))
-    with pytest.raises(OntologyError, match=message):
+    with pytest.raises(OntologyError, match=rf"map\.yaml: .*{message}"):
         load_mapping(path, SMALL, SMALL)

@@ -83,7 +83,7 @@ def test_unknown_class_is_named_with_scene_and_nearest(tmp_path, name, text):
         ("schema: 1\n", "", r"has no 'schema'; it needs 'schema: 1', 'ontology' and 'scenes'"),
         ("schema: 1", "schema: 1\nscene: 3", r"'scene' is not known"),
         ("semantic_kitti", "semantic_kiti", r"shipped: .*semantic_kitti"),
-        ("semantic_kitti", "mine.yaml", r"no file"),
+        ("semantic_kitti", "mine.yaml", r"mine\.yaml: no such file"),
         ("road]", "road", r"not readable YAML"),
         ('"00"', '"\\Uffffffff"', r"not readable YAML"),
         ("[]", "[" * 1100, r"not readable YAML"),
