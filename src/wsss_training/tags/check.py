@@ -68,6 +68,8 @@ class TagsReport:
             problems.append(f"{len(self.unknown)} unknown names")
         if not self.scenes:
             problems.append("no scene is tagged")
+        elif not self.together.any():
+            problems.append("no scene has a class")
         elif self.shared == 0:
             problems.append("no tagged scene is in the dataset")
         return problems

@@ -112,6 +112,13 @@ def test_check_fails_tags_that_must_be_mended(dataset, tmp_path, capsys):
     assert len(json.loads(findings.read_text())["unknown"]) == 2
 
 
+def test_check_fails_tags_without_any_class(tmp_path, capsys):
+    path = tmp_path / "tags.csv"
+    path.write_text("ontology,semantic_kitti\n00\n01\n")
+    assert run("check-tags", path) == 2
+    assert "to be mended: no scene has a class" in capsys.readouterr().err
+
+
 def test_check_wants_both_words_of_a_dataset(tmp_path, capsys):
     path = tmp_path / "tags.csv"
     path.write_text("ontology,semantic_kitti\n00,car\n")

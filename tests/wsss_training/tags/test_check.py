@@ -92,6 +92,8 @@ def test_file_for_another_dataset_must_be_mended(things):
     file = TagsFile("things", {"0": ("wall",)})
     assert check_tags(file, things, ["00"]).must_mend() == ["no tagged scene is in the dataset"]
     assert check_tags(TagsFile("things", {}), things).must_mend() == ["no scene is tagged"]
+    nothing = TagsFile("things", {"00": (), "01": ()})
+    assert check_tags(nothing, things, ["00"]).must_mend() == ["no scene has a class"]
 
 
 def test_long_lists_of_scenes_are_cut_in_the_text_and_whole_in_json(things):
