@@ -170,10 +170,12 @@ def _choose_version(root: Path, version: str | None, split: str | None) -> Path:
             version = needed
     if version is None and len(there) == 1:
         version = there[0]
+    if not there:
+        raise DatasetError(f"no folder of tables such as v1.0-mini in {root}")
     if version not in there:
         raise DatasetError(
             f"{root}: needs the name of one of its folders of tables in 'version', got "
-            f"{version}; there are: {', '.join(there) or 'none'}"
+            f"{version}; there are: {', '.join(there)}"
         )
     if split is not None and version != needed and is_official(version):
         raise DatasetError(f"{root / version}: split '{split}' is of {needed}: unpack that one")

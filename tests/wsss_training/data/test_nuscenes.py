@@ -89,6 +89,12 @@ def test_scenes_and_cameras_are_chosen_by_name(nuscenes):
         NuScenes(nuscenes, cameras=["CAM_BACK"])
 
 
+def test_a_folder_without_tables_is_told(tmp_path):
+    for version in (None, "v1.0-mini"):
+        with pytest.raises(DatasetError, match=f"^no folder of tables .* in {tmp_path}$"):
+            NuScenes(tmp_path, version=version)
+
+
 def test_one_version_must_be_named_where_there_are_several(nuscenes):
     (nuscenes / "v1.0-test").mkdir()
     for version in (None, "", "v1.0-val"):
