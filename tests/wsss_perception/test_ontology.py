@@ -1,4 +1,6 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,6 +164,18 @@ def test_load_ontology_names_a_bad_file(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(OntologyError, match=rf"bad\.yaml.*{message}"):
         load_ontology(path)
+
+
+def test_the_example_of_the_docs_can_be_loaded(tmp_path):
+    page = Path(__file__).parents[2] / "docs" / "teachers.md"
+    section = page.read_text().partition("## Classes of your own")[2].partition("\n## ")[0]
+    ontology, mapping = re.findall("```yaml\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "yard.yaml").write_text(ontology)
+    (tmp_path / "map.yaml").write_text(mapping)
+    yard, kitti = load_ontology(tmp_path / "yard.yaml"), load_ontology("semantic_kitti")
+    table = load_mapping(tmp_path / "map.yaml", yard, kitti)
+    labels = [kitti.index("other-ground"), kitti.index("person"), UNKNOWN]
+    assert table[: len(yard)].tolist() == labels
 
 
 def test_load_ontology_lists_what_is_shipped():
