@@ -11,18 +11,21 @@ from launch.actions import (
     ExecuteProcess,
     LogInfo,
     OpaqueFunction,
-    RegisterEventHandler,
     Shutdown,
+    TimerAction,
 )
 from launch.conditions import evaluate_condition_expression
 from launch.events.process import ProcessExited
 from launch.substitutions import FindExecutable, LaunchConfiguration, TextSubstitution
-from launch_ros.actions import LifecycleNode, Node
-from launch_ros.event_handlers import OnStateTransition
+from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.ros_adapters import get_ros_node
 from launch_ros.substitutions import ExecutableInPackage
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
 
 CONFIG = Path(get_package_share_directory("wsss_perception")) / "config"
+POLL_PERIOD = 0.5  # seconds between two questions for the node's state
 TOPICS = ("points", "semantic_points")
 OVERRIDES = ("model", "engine", "device", "precision", "calibration_file")
 ARGUMENTS = (
@@ -110,12 +113,30 @@ def overrides(values: dict[str, str]) -> dict[str, Any]:
 
 
 def replay(segment: dict[str, Any], bag: ExecuteProcess) -> list[Action]:
-    """Returns the node, and a handler that plays the bag as soon as the node can take clouds."""
-    node = LifecycleNode(on_exit=end_all, **segment)
-    when_active = OnStateTransition(
-        target_lifecycle_node=node, goal_state="active", entities=[bag], handle_once=True
-    )
-    return [RegisterEventHandler(when_active), node]
+    """Returns the node, and what plays the bag as soon as the node can take clouds."""
+    node = Node(on_exit=end_all, **segment)
+    return [node, OpaqueFunction(function=ask_state, args=[node, bag])]
+
+
+def ask_state(context: LaunchContext, node: Node, bag: ExecuteProcess) -> list[Action]:
+    """Asks the node for its state: it may be active before launch hears of its transitions."""
+    client = get_ros_node(context).create_client(GetState, f"{node.node_name}/get_state")
+    return play_when_active(context, client, None, bag)
+
+
+def play_when_active(
+    context: LaunchContext, client: Any, answer: Any, bag: ExecuteProcess
+) -> list[Action]:
+    """Plays the bag if the node has answered that it is active; otherwise asks it again."""
+    if context.is_shutdown:
+        return []
+    if answer is not None:
+        if answer.done() and answer.result().current_state.id == State.PRIMARY_STATE_ACTIVE:
+            return [bag]
+        client.remove_pending_request(answer)
+    answer = client.call_async(GetState.Request()) if client.service_is_ready() else None
+    again = OpaqueFunction(function=play_when_active, args=[client, answer, bag])
+    return [TimerAction(period=POLL_PERIOD, actions=[again])]
 
 
 def player(values: dict[str, str]) -> ExecuteProcess:

@@ -222,12 +222,13 @@ def test_ros2_launch_gives_the_cameras_to_the_node(install, environment, bundle,
     assert f"{calibration}: calibration cannot be read" in done.stdout + done.stderr
 
 
-def test_replay_plays_every_cloud_to_the_node_and_stays(install, environment, bundle, bag):
+@pytest.mark.parametrize("engine", ["spconv", "onnxruntime"])  # the second is up within a second
+def test_replay_plays_every_cloud_to_the_node_and_stays(install, environment, bundle, bag, engine):
     text = launch(
         install,
         environment,
         "replay.launch.py",
-        *(f"bag:={bag}", f"model:={bundle.folder}", "device:=cpu"),
+        *(f"bag:={bag}", f"model:={bundle.folder}", "device:=cpu", f"engine:={engine}"),
         *("points:=/velodyne/points", "rviz:=false", "rate:=0.5"),
         until="the bag was played",
     )
