@@ -12,7 +12,7 @@ _SAMPLE = 10_000
 
 
 class InputCheck:
-    """Compares each input feature's median with its range in training.
+    """Compares the median of each input feature of the valid points with its range in training.
 
     Args:
         spec: the model, with the statistics of its training input.
@@ -44,7 +44,7 @@ def _median(cloud: PointCloud, name: str) -> np.float32 | None:
         values = point_features(cloud, (Feature(name),))[:, 0]
     except MessageError:  # a channel the cloud lacks: the model's fill value stands in
         return None
-    values = values[np.isfinite(values)]
+    values = values[np.isfinite(values) & np.isfinite(cloud.xyz).all(axis=1)]
     return np.median(values) if len(values) else None
 
 

@@ -53,5 +53,11 @@ def test_input_check_says_nothing_of_clouds_that_tell_nothing(spec):
     assert len(check(cloud_of(70.0))) == 1
 
 
+def test_input_check_leaves_invalid_points_out(spec):
+    cloud = cloud_of(0.5)
+    cloud.xyz[:3], cloud.channels["intensity"][:3] = np.nan, -1.0
+    assert InputCheck(spec)(cloud) == []
+
+
 def test_input_check_finds_the_median_of_a_large_cloud_from_a_part(spec):
     assert len(InputCheck(spec)(cloud_of(70.0, points=50_001))) == 1

@@ -38,9 +38,10 @@ def decode(
 ) -> PointCloud:
     """Decodes a PointCloud2: any field layout, row padding, organised clouds, either endianness.
 
-    Points keep their order, row by row; invalid points (NaN) keep their place. Every other field
-    becomes a float32 channel of its name ([N], or [N, count] where count > 1), which rounds
-    integers above 2^24. The channel ``intensity`` is the first field there is of
+    Points keep their order, row by row; invalid points keep their place. Those at exactly
+    (0, 0, 0), which several drivers write for a beam without return, become NaN (REP-117). Every
+    other field becomes a float32 channel of its name ([N], or [N, count] where count > 1), which
+    rounds integers above 2^24. The channel ``intensity`` is the first field there is of
     INTENSITY_NAMES.
 
     Args:
@@ -71,6 +72,8 @@ def decode(
             if channels is None or name in channels:
                 values = layout.values(field).astype(np.float32).reshape(len(layout), field.count)
                 decoded[name] = values[:, 0] if field.count == 1 else values
+    x, y, z = xyz.T  # by column: xyz.any(axis=1) takes many times as long
+    xyz[(x == 0) & (y == 0) & (z == 0)] = np.nan
     if intensity_scale != 1.0 and "intensity" in decoded:
         decoded["intensity"] *= np.float32(intensity_scale)
     header = message.header

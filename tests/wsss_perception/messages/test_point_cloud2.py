@@ -57,8 +57,9 @@ def literal_values(message, name):
 
 def check_against_literal(message, cloud):
     assert len(cloud) == message.height * message.width
-    for column, axis in enumerate("xyz"):
-        np.testing.assert_array_equal(cloud.xyz[:, column], literal_values(message, axis)[:, 0])
+    xyz = np.concatenate([literal_values(message, axis) for axis in "xyz"], axis=1)
+    xyz[~xyz.any(axis=1)] = np.nan  # beams without return
+    np.testing.assert_array_equal(cloud.xyz, xyz)
     for name, values in cloud.channels.items():
         expected = literal_values(message, name)
         np.testing.assert_array_equal(values.reshape(expected.shape), expected)

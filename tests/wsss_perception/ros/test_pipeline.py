@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from driver_clouds import make_driver_cloud
 from rosbags.typesys import Stores, get_typestore
 
 from wsss_perception.errors import MessageError
@@ -9,6 +10,7 @@ from wsss_perception.features import PAINTED, Feature
 from wsss_perception.frame import UNKNOWN, View
 from wsss_perception.geometry import Camera
 from wsss_perception.messages.point_cloud2 import decode
+from wsss_perception.messages.point_layout import read_layout
 from wsss_perception.ros.pipeline import Pipeline
 from wsss_perception.segmenter import Segmenter, count_views
 
@@ -43,6 +45,23 @@ def test_pipeline_keeps_points_header_and_fields(pipeline, make_message):
     np.testing.assert_array_equal(after.channels["intensity"], before.channels["intensity"])
     expected = np.floor(before.xyz / np.float32(0.2)).astype(int).sum(axis=1) % 19
     np.testing.assert_array_equal(after.channels["label"], expected)
+
+
+def test_pipeline_gives_no_label_to_beams_without_return(spec):
+    """Some drivers write them as zeros; motion compensation must not make points of them."""
+    message, values = make_driver_cloud("ouster", TYPES)
+    lost = ~np.stack([values[axis] for axis in "xyz"], axis=1).any(axis=1)
+    pipeline = Pipeline(Segmenter(spec, CellEngine()))
+
+    def move(_message, cloud):
+        return cloud.xyz + np.float32(0.5)
+
+    for motion in (None, move):
+        result = pipeline(message, 0.0, 1 / 255, motion=motion)
+        np.testing.assert_array_equal(result.semantic.labels == UNKNOWN, lost)
+        assert result.semantic.confidence[lost].max() == 0
+        kept = read_layout(result.message)
+        assert not kept.values(kept.fields["x"]).ravel()[lost].any()  # the bytes stay
 
 
 def test_pipeline_names_the_seconds_of_each_stage(pipeline, make_message):
