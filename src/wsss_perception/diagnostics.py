@@ -16,6 +16,12 @@ class Level(IntEnum):
 _SETTINGS = ("fixed_frame", "motion_compensation")
 """Parameters that are told of as cameras are where what they ask for is not done."""
 
+OUT_OF_RANGE = (
+    "no point in range: all points out of point_range or not finite; is the cloud in the LiDAR "
+    "frame?"
+)
+"""What is wrong with a cloud that has points, but none to label."""
+
 UNUSED_SHARE = 0.5
 """What was not used for more than this share of the clouds is told of."""
 
@@ -54,6 +60,7 @@ class Snapshot:
             of published clouds that it was not used for.
         reasons: for each of these why, at the last of these clouds.
         unlabelled: published clouds in which no point got a label, though none was too weak.
+        out_of_range: published clouds in which no point is valid and in range.
         last_failure: why the last cloud failed; empty where none did.
         model: folder of the bundle.
         engine: name of the engine, and its device.
@@ -74,6 +81,7 @@ class Snapshot:
     unused: Mapping[str, int] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     unlabelled: int = 0
+    out_of_range: int = 0
     last_failure: str = ""
     model: str = ""
     engine: str = ""
@@ -145,6 +153,9 @@ def _problems(snapshot: Snapshot, limits: Limits) -> Iterator[tuple[Level, str]]
     if snapshot.unlabelled:
         clouds = f"{snapshot.unlabelled} of {snapshot.published} clouds"
         yield Level.WARN, f"{clouds} got no label: the network's output is not finite"
+    if snapshot.out_of_range:
+        clouds = f"{snapshot.out_of_range} of {snapshot.published} clouds"
+        yield Level.WARN, f"{clouds} have {OUT_OF_RANGE}"
     if not snapshot.starting:
         yield from _problems_of_rates(snapshot, limits)
     if snapshot.latency is not None and 0 < limits.max_latency < snapshot.latency:

@@ -41,6 +41,7 @@ class Segmenter:
         timing: of the last frame.
         is_unlabelled: whether none of the last frame's points that are in range has a label, though
             none is too weak: the network does not work.
+        is_out_of_range: whether the last frame has points, but none that is valid and in range.
     """
 
     def __init__(self, spec: ModelSpec, engine: Engine, min_confidence: float = 0.0) -> None:
@@ -49,6 +50,7 @@ class Segmenter:
         self.query: NDArray[np.float32] | None = None
         self.timing = Timing()
         self.is_unlabelled = False
+        self.is_out_of_range = False
         self._engine = engine
 
     def __call__(self, frame: Frame, visible: tuple[Visible, ...] | None = None) -> SemanticCloud:
@@ -86,6 +88,7 @@ class Segmenter:
         logits = spec.class_logits(outputs)
         labels, confidence = classify(logits, spec.temperature, self.min_confidence)
         accepts_all = self.min_confidence <= 0
+        self.is_out_of_range = len(cloud) > 0 and not len(grid.coords)
         self.is_unlabelled = accepts_all and len(labels) > 0 and bool((labels == UNKNOWN).all())
         likeness = None if self.query is None else similarities(outputs, self.query)
         result = SemanticCloud(

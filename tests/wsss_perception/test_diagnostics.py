@@ -39,6 +39,7 @@ def test_all_is_well_within_the_limits():
         ({"lost": 13}, Level.WARN, r"21% of the clouds"),
         ({"failed": 2, "published": 48}, Level.WARN, "2 of 50 clouds failed"),
         ({"unlabelled": 1}, Level.WARN, "1 of 50 clouds got no label"),
+        ({"out_of_range": 2}, Level.WARN, "2 of 50 clouds have no point in range.*LiDAR frame"),
         ({"unused": {"front": 26}}, Level.WARN, "camera 'front' not used for 26 of 50 clouds$"),
         ({"unused": {"fixed_frame": 50}}, Level.WARN, "fixed_frame has no effect for 50 of 50"),
         (

@@ -167,6 +167,22 @@ def test_a_cloud_without_any_label_is_noticed(xyz, intensity, min_confidence, ex
     assert segmenter.is_unlabelled is expected
 
 
+@pytest.mark.parametrize(
+    ("xyz", "expected"),
+    [
+        ([[0, 5, 0], [0, 20, 0]], False),
+        ([[300, 20, 0], [np.nan, 5, 0]], True),
+        ([], False),  # an empty cloud says nothing
+    ],
+)
+def test_a_cloud_without_a_point_in_range_is_noticed(xyz, expected):
+    segmenter = Segmenter(SPEC, SideEngine(), min_confidence=0.5)
+    segmenter(Frame(cloud([[0, 20, 0]])))
+    assert segmenter.is_out_of_range
+    segmenter(Frame(cloud(xyz)))
+    assert segmenter.is_out_of_range is expected
+
+
 def test_classify_divides_by_temperature():
     logits = np.log(np.float32([[8, 1, 1]]))
     labels, confidence = classify(logits, temperature=1.0)

@@ -35,6 +35,7 @@ class _Published:
     stages: Mapping[str, float]
     unused: Mapping[str, str]
     is_unlabelled: bool
+    is_out_of_range: bool
 
 
 @dataclass
@@ -83,6 +84,7 @@ class Monitor:
         stages: Mapping[str, float],
         unused: Mapping[str, str],
         is_unlabelled: bool = False,
+        is_out_of_range: bool = False,
     ) -> None:
         """Notes that a cloud was published.
 
@@ -92,12 +94,12 @@ class Monitor:
             unused: why, for each camera that was not used for it, and for ``fixed_frame`` and
                 ``motion_compensation`` where they are set and were not used.
             is_unlabelled: whether none of its points got a label, though none was too weak.
+            is_out_of_range: whether none of its points is valid and in range.
         """
         with self._lock:
             now, self._in_work = self.clock(), None
-            self._published.append(
-                _Published(now, now - arrival, dict(stages), dict(unused), is_unlabelled)
-            )
+            amiss = dict(unused), is_unlabelled, is_out_of_range
+            self._published.append(_Published(now, now - arrival, dict(stages), *amiss))
 
     def add(self, stages: Mapping[str, float]) -> None:
         """Adds seconds that the cloud published last spent in stages after that."""
@@ -149,6 +151,7 @@ class Monitor:
             unused=unused,
             reasons={camera: why for cloud in clouds for camera, why in cloud.unused.items()},
             unlabelled=sum(cloud.is_unlabelled for cloud in clouds),
+            out_of_range=sum(cloud.is_out_of_range for cloud in clouds),
             last_failure=failure[1] if failure[0] >= begin else "",
             model=model,
             engine=engine,

@@ -30,6 +30,7 @@ class Result:
         warnings: what is new and suspicious about the input.
         visible: what each view sees.
         is_unlabelled: see ``Segmenter``.
+        is_out_of_range: see ``Segmenter``.
     """
 
     message: Any
@@ -39,6 +40,7 @@ class Result:
     warnings: list[str]
     visible: tuple[Visible, ...] = ()
     is_unlabelled: bool = False
+    is_out_of_range: bool = False
 
     def visible_in(self, view: View) -> Visible | None:
         """Returns what a view sees, if it was computed for one that is no other but for pixels."""
@@ -113,8 +115,8 @@ class Pipeline:
         begin = time.perf_counter()
         result = encode_semantic(message, semantic, self._palette)
         seconds["encode"] = time.perf_counter() - begin
-        unlabelled = self._segmenter.is_unlabelled
-        return Result(result, frame, semantic, seconds, warnings, visible, unlabelled)
+        amiss = self._segmenter.is_unlabelled, self._segmenter.is_out_of_range
+        return Result(result, frame, semantic, seconds, warnings, visible, *amiss)
 
 
 def _look(

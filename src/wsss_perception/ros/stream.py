@@ -13,6 +13,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
 
+from wsss_perception.diagnostics import OUT_OF_RANGE
 from wsss_perception.errors import WsssError
 from wsss_perception.frame import View
 from wsss_perception.messages.common import stamp_to_ns
@@ -188,12 +189,15 @@ class Stream:
             model.query if self._outputs.is_query_heard else None,
         )
         self._outputs.publish_semantic(result.message)
-        self._monitor.publish(arrival, result.seconds, self._unused, result.is_unlabelled)
+        amiss = self._unused, result.is_unlabelled, result.is_out_of_range
+        self._monitor.publish(arrival, result.seconds, *amiss)
         if result.is_unlabelled:
             self._warn(
                 "no point of a cloud got a label: what the network computes is not finite; try "
                 "another 'engine', or 'precision' fp32"
             )
+        if result.is_out_of_range:
+            self._warn(f"a cloud has {OUT_OF_RANGE}")
         for warning in result.warnings:
             self._node.get_logger().warning(warning)
         seconds = {"outputs": self._publish_others(message, result, model)}

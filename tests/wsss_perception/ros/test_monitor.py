@@ -14,12 +14,12 @@ class Drive:
         self.counters = Counters()
         self.monitor = Monitor(self.counters, lambda: self.now)
 
-    def cloud(self, unused=None, stages=None, is_unlabelled=False) -> None:
+    def cloud(self, unused=None, stages=None, **amiss) -> None:
         self.counters.received += 1
         self.monitor.start(self.now)
         self.now += 0.2
         stages = stages or {"network": 0.1}
-        self.monitor.publish(self.now - 0.2, stages, unused or {}, is_unlabelled)
+        self.monitor.publish(self.now - 0.2, stages, unused or {}, **amiss)
         self.counters.published += 1
         self.now += 0.8
 
@@ -47,6 +47,14 @@ def test_clouds_without_any_label_are_counted_and_forgotten():
     assert snapshot.unlabelled == 1
     drive.cloud()
     assert drive.snapshot().unlabelled == 0
+
+
+def test_clouds_without_a_point_in_range_are_counted_apart():
+    drive = Drive()
+    drive.cloud(is_out_of_range=True)
+    drive.cloud()
+    snapshot = drive.snapshot()
+    assert (snapshot.unlabelled, snapshot.out_of_range) == (0, 1)
 
 
 def test_snapshot_is_about_the_time_since_the_start_at_first():

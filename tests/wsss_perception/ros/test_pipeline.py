@@ -174,6 +174,13 @@ def test_pipeline_notices_clouds_without_any_label(pipeline, spec, make_message)
     assert not broken(make_message(TYPES), 0.3, 1.0).is_unlabelled  # they might be too weak
 
 
+def test_pipeline_notices_clouds_without_a_point_in_range(pipeline, make_message):
+    assert not pipeline(make_message(TYPES), 0.0, 1.0).is_out_of_range
+    message = make_message(TYPES)
+    np.frombuffer(message.data, np.float32).reshape(-1, 4)[:, :3] = np.nan
+    assert pipeline(message, 0.0, 1.0).is_out_of_range
+
+
 def test_pipeline_labels_odd_clouds(pipeline, make_message, odd_cloud):
     message, plain = make_message(TYPES), make_message(TYPES)
     odd_cloud(message)

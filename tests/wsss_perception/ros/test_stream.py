@@ -51,8 +51,8 @@ class Desk:
         self.warnings: list[str] = []
         self.counters = Counters()
         self.is_heard = True
-        self.unlabelled: list[bool] = []
-        self.gives_labels = True
+        self.amiss: list[tuple[bool, bool]] = []
+        self.gives_labels = self.is_in_range = True
         self.pixels: list[list[int]] = []  # of each cloud's views, how many numbers
         self.is_query_heard = False
         self.queries: list[Any] = []
@@ -81,9 +81,10 @@ class Desk:
         seconds: dict[str, float],
         unused: dict[str, str],
         is_unlabelled: bool,
+        is_out_of_range: bool,
     ) -> None:
         self.unused.append(dict(unused))
-        self.unlabelled.append(is_unlabelled)
+        self.amiss.append((is_unlabelled, is_out_of_range))
 
     def add(self, seconds: dict[str, float]) -> None:
         self.events.append("done")
@@ -101,7 +102,8 @@ class Desk:
         semantic = SemanticCloud(*(np.zeros(0, np.uint8) for _ in range(3)), similarity)
         frame = Frame(cloud, views())
         self.pixels.append([view.image.size for view in frame.views])
-        return Result(message, frame, semantic, {}, [], ((),), not self.gives_labels)
+        amiss = not self.gives_labels, not self.is_in_range
+        return Result(message, frame, semantic, {}, [], ((),), *amiss)
 
     def wait_for(self, done: Callable[[], Any]) -> None:
         deadline = time.monotonic() + TIMEOUT
@@ -327,8 +329,18 @@ def test_a_cloud_without_any_label_is_told_of(make_rig):
     rig.open()
     rig.send_cloud(STAMP)
     rig.desk.wait_for(lambda: "done" in rig.desk.events)
-    assert rig.desk.unlabelled == [True]
+    assert rig.desk.amiss == [(True, False)]
     assert any("no point of a cloud got a label" in text for text in rig.desk.warnings)
+
+
+def test_a_cloud_without_a_point_in_range_is_told_of(make_rig):
+    rig = make_rig(camera_wait=0.0)
+    rig.desk.is_in_range = False
+    rig.open()
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: "done" in rig.desk.events)
+    assert rig.desk.amiss == [(False, True)]
+    assert any("no point in range" in text for text in rig.desk.warnings)
 
 
 @pytest.mark.parametrize("fixed_frame", ["odom", ""])
