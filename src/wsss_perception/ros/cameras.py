@@ -22,7 +22,7 @@ from wsss_perception.camera_topics import (
 from wsss_perception.errors import ConfigError, GeometryError, MessageError
 from wsss_perception.frame import View
 from wsss_perception.messages import image
-from wsss_perception.ros.extrinsics import Extrinsics
+from wsss_perception.ros.extrinsics import Extrinsics, Lookup
 from wsss_perception.ros.live_camera import LiveCamera, check_size
 from wsss_perception.ros.subscription import SensorSubscription
 
@@ -116,6 +116,16 @@ class LiveCameras:
             if not camera.calibrated:
                 undo += _subscribe_to_info(node, group, camera)
         return undo
+
+    def lookups(
+        self, stamps: Mapping[str, int], live: Collection[str], cloud_stamp: int, cloud_frame: str
+    ) -> list[Lookup]:
+        """Lists what ``views`` will ask TF for; see there."""
+        return [
+            (camera.frame, stamps.get(name, cloud_stamp), cloud_frame, cloud_stamp)
+            for name, camera in self._cameras.items()
+            if camera.frame is not None and (name in live or camera.sends_info)
+        ]
 
     def views(
         self,

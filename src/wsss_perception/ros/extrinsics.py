@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -28,6 +29,10 @@ _RETRY_PERIOD = 1.0  # seconds between two waits in vain
 _POLL_PERIOD = 0.005  # seconds
 _SAME_JUMP = 1.0  # seconds within which the clock shows a jump after the clouds did
 _TF_DEPTH = 100  # messages that may wait, as tf2_ros has it
+
+
+Lookup = tuple[str, int, str, int]
+"""A frame and a stamp in nanoseconds to map into, and a frame and a stamp to map from."""
 
 
 class Transforms(Protocol):
@@ -189,35 +194,40 @@ class Extrinsics:
         self._clock = clock
         self._sleep = sleep
         self._on_unfixed = on_unfixed
-        self._in_vain = -_RETRY_PERIOD + clock()
+        self._in_vain: dict[str, float] = {}  # when a frame was waited for last
 
-    def wait_for(self, frame: str, stamp: int, since: float | None = None) -> bool:
-        """Waits until a frame's pose is known at a stamp; returns whether it is.
+    def wait_for(
+        self,
+        frame: str,
+        stamp: int,
+        since: float | None = None,
+        cameras: Iterable[Lookup] = (),
+    ) -> bool:
+        """Waits until a frame's pose and the places of cameras are known; returns whether all are.
 
-        After a wait in vain it does not wait again for a second, so that a localisation that has
-        ended does not slow down the clouds.
+        What was waited for in vain is not waited for again for a second, so that a localisation
+        that has ended does not slow down the clouds.
 
         Args:
-            frame: its name.
-            stamp: nanoseconds.
+            frame: its name; without a fixed frame no pose is waited for.
+            stamp: of the pose, nanoseconds.
             since: clock time from which on it waits up to WAIT_TIME; now by default.
+            cameras: what ``between`` will be asked for.
         """
-        if not self._fixed:
-            return False
-        deadline = (self._clock() if since is None else since) + WAIT_TIME
-        is_patient = self._clock() - self._in_vain >= _RETRY_PERIOD
-        while True:
-            try:
-                self.pose(frame, stamp)
-            except GeometryError:
-                if not is_patient:
-                    return False
-                if self._clock() >= deadline:
-                    self._in_vain = self._clock()
-                    return False
-                self._sleep(_POLL_PERIOD)
-            else:
-                return True
+        asked = {each[0]: partial(self._lookup, *each) for each in cameras}
+        if self._fixed:
+            asked[frame] = partial(self.pose, frame, stamp)
+        begin = self._clock()
+        deadline = (begin if since is None else since) + WAIT_TIME
+        hopeless = {n for n, at in self._in_vain.items() if begin - at < _RETRY_PERIOD}
+        while missing := {name for name, ask in asked.items() if not _is_known(ask)}:
+            if missing <= hopeless or frame in missing & hopeless:  # cameras need its pose too
+                return False
+            if self._clock() >= deadline:
+                self._in_vain.update(dict.fromkeys(missing, self._clock()))
+                return False
+            self._sleep(_POLL_PERIOD)
+        return bool(asked)
 
     def pose(self, frame: str, stamp: int) -> Matrix:
         """Returns T_fixed_frame at a stamp in nanoseconds.
@@ -237,15 +247,20 @@ class Extrinsics:
         Raises:
             GeometryError: the two are not connected, or not at that stamp.
         """
-        target, source = target.lstrip("/"), source.lstrip("/")
         if self._fixed:
             try:
-                return self._transforms.lookup(
-                    target, target_stamp, source, source_stamp, self._fixed
-                )
+                return self._lookup(target, target_stamp, source, source_stamp)
             except GeometryError as error:  # not known at both stamps; the sensors may be
                 self._on_unfixed(str(error))
+        target, source = target.lstrip("/"), source.lstrip("/")
         return self._transforms.lookup(target, source_stamp, source, source_stamp, source)
+
+    def _lookup(self, target: str, target_stamp: int, source: str, source_stamp: int) -> Matrix:
+        """Maps a frame into another, through the fixed frame or, without any, at one stamp."""
+        target, source = target.lstrip("/"), source.lstrip("/")
+        if not self._fixed:
+            return self._transforms.lookup(target, source_stamp, source, source_stamp, source)
+        return self._transforms.lookup(target, target_stamp, source, source_stamp, self._fixed)
 
     def motion(self, frame: str, target_stamp: int, source_stamp: int) -> Matrix:
         """Maps a frame at a stamp into itself at another; the identity where it is not known."""
@@ -257,6 +272,14 @@ class Extrinsics:
         except GeometryError as error:
             self._on_unfixed(str(error))
             return np.eye(4)
+
+
+def _is_known(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except GeometryError:
+        return False
+    return True
 
 
 class Jumps:

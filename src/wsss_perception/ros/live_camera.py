@@ -62,6 +62,12 @@ class LiveCamera:
         with self._lock:
             return self._clock() < self._infos.dead_at
 
+    @property
+    def frame(self) -> str | None:
+        """The frame that TF is asked for; None where the file places it, or no CameraInfo came."""
+        with self._lock:
+            return None if self.calibrated or self._model is None else self._model[2]
+
     def note_image(self, message: Any) -> None:
         """Looks at an Image or CompressedImage, without decoding it."""
         if hasattr(message, "width"):

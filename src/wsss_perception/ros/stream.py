@@ -213,14 +213,16 @@ class Stream:
         cloud_frame = frame.cloud.message.header.frame_id
         images = self._intake.latest_images((), 0.0)
         stamps = {name: stamp for name, (stamp, _) in images.items()}
+        live = self._intake.live()
         if self._extrinsics is not None:
             newest = max(frame.stamp, *stamps.values(), 0)
             since = None if model.spec.takes_images else frame.cloud.time
-            self._extrinsics.wait_for(cloud_frame, newest, since)
+            placed = self._cameras.lookups(stamps, live, frame.stamp, cloud_frame)
+            self._extrinsics.wait_for(cloud_frame, newest, since, placed)
         elif self._fixed_frame:
             self._leave_out("fixed_frame", _NO_TF)
         views, unused = self._cameras.views(
-            stamps, self._intake.live(), frame.stamp, cloud_frame, self._extrinsics
+            stamps, live, frame.stamp, cloud_frame, self._extrinsics
         )
         self._unused |= unused
         if not model.spec.takes_images:

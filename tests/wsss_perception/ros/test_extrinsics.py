@@ -169,17 +169,22 @@ def test_a_transform_that_is_none_is_warned_of(tf2_ros):
 class Waiting:
     """A clock that transforms arrive by while somebody sleeps."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, fixed_frame: str = "odom") -> None:
         self.now = 0.0
         self.coming: list[tuple[float, float]] = []
+        self.turning: list[tuple[float, float]] = []
         self._graph = graph
-        self.extrinsics = Extrinsics(graph.transforms, "odom", lambda: self.now, self.sleep)
+        self.extrinsics = Extrinsics(graph.transforms, fixed_frame, lambda: self.now, self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
         due = [second for at, second in self.coming if at <= self.now]
         self.coming = [entry for entry in self.coming if entry[0] > self.now]
         self._graph.drive(due)
+        for at, second in list(self.turning):
+            if at <= self.now:
+                self.turning.remove((at, second))
+                self._graph.send("/tf", "lidar", "head", np.eye(4), round(second * SECOND))
 
 
 def test_a_pose_that_is_late_is_waited_for(graph):
@@ -203,6 +208,31 @@ def test_poses_that_do_not_come_are_waited_for_once_a_second(graph):
 def test_nothing_is_waited_for_without_a_fixed_frame(graph):
     placed = Extrinsics(graph.transforms, "", sleep=pytest.fail)
     assert not placed.wait_for("lidar", SECOND)
+
+
+@pytest.mark.parametrize("fixed_frame", ["", "odom"])
+def test_cameras_on_a_moving_joint_are_waited_for(graph, fixed_frame):
+    """The joint's state comes at 30 Hz, later than the motion of the robot."""
+    graph.drive([0.0])
+    waiting = Waiting(graph, fixed_frame)
+    waiting.coming, waiting.turning = [(0.005, 1.0)], [(0.0, 0.0), (0.03, 1.0)]
+    camera = ("/head", SECOND, "lidar", SECOND)
+    assert waiting.extrinsics.wait_for("lidar", SECOND, cameras=[camera])
+    assert 0.03 <= waiting.now < WAIT_TIME
+    waiting.extrinsics.between(*camera)
+
+
+def test_a_camera_that_tf_never_places_does_not_end_the_wait_for_others(graph):
+    graph.drive([0.0])
+    waiting = Waiting(graph)
+    lost = ("nowhere", SECOND, "lidar", SECOND)
+    waiting.coming = [(0.01, 1.0)]
+    assert not waiting.extrinsics.wait_for("lidar", SECOND, cameras=[lost])
+    assert waiting.now >= WAIT_TIME
+    waiting.coming = [(waiting.now + 0.02, 2.0)]
+    assert not waiting.extrinsics.wait_for("lidar", 2 * SECOND, cameras=[lost])
+    waiting.extrinsics.pose("lidar", 2 * SECOND)  # which came late too
+    assert waiting.now < 2 * WAIT_TIME
 
 
 def test_a_wait_may_have_begun_before(graph):

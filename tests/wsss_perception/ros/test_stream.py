@@ -22,7 +22,7 @@ from wsss_perception.calibration import CameraCalibration, write_calibration
 from wsss_perception.errors import GeometryError
 from wsss_perception.frame import Frame, PointCloud, SemanticCloud
 from wsss_perception.geometry import Camera
-from wsss_perception.messages import image
+from wsss_perception.messages import camera_info, image
 from wsss_perception.ros import stream as stream_module
 from wsss_perception.ros.cameras import LiveCameras
 from wsss_perception.ros.extrinsics import WAIT_TIME
@@ -321,6 +321,19 @@ def test_a_cloud_that_has_waited_for_images_still_waits_for_the_motion(make_rig,
     rig.desk.wait_for(lambda: rig.desk.unused)
     assert rig.desk.unused == [{}]
     assert rig.desk.pixels == [[PIXELS.size]]
+
+
+def test_a_cloud_waits_for_the_place_of_a_camera_on_a_moving_joint(make_rig, monkeypatch):
+    monkeypatch.setattr(stream_module, "open_transforms", lambda *_: LateTransforms())
+    rig = make_rig()
+    rig.desk.is_heard = False
+    rig.cameras = LiveCameras(["/front/image"], "", rig.desk.warnings.append)
+    rig.cameras.camera("front").set_info(camera_info.encode(CAMERA, 0, "head", TYPES))
+    rig.open()
+    rig.send_image(STAMP)
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: rig.desk.unused)
+    assert rig.desk.unused == [{}], rig.desk.warnings
 
 
 def test_a_cloud_without_any_label_is_told_of(make_rig):
