@@ -270,7 +270,8 @@ class SegmentNode(LifecycleNode):
 def run_node(ros_arguments: Sequence[str]) -> None:
     """Runs the node until SIGINT or SIGTERM; with ``build_only`` it builds its engine alone.
 
-    While it starts or builds, these signals end the process at once.
+    While it starts or builds, these signals end the process at once; so does a second one later,
+    where a model that is being loaded would hold the process for minutes.
 
     Args:
         ros_arguments: ``--ros-args ...`` as given on the command line; may be empty.
@@ -292,9 +293,7 @@ def run_node(ros_arguments: Sequence[str]) -> None:
                 return
             if read_parameter(node, "autostart"):
                 node.start()
-        received: list[int] = []
-        for number in ENDING:
-            signal.signal(number, lambda number, _frame: received.append(number))
+        received = _note_first_signal()
         executor = MultiThreadedExecutor(_THREADS)
         executor.add_node(node)
         try:
@@ -306,6 +305,20 @@ def run_node(ros_arguments: Sequence[str]) -> None:
             node.destroy_node()  # others see it go now; the process takes a second to unload torch
     finally:
         rclpy.shutdown()
+
+
+def _note_first_signal() -> list[int]:
+    """Returns the list that the first ending signal will be in; the next one ends the process."""
+    received: list[int] = []
+
+    def note(number: int, _frame: object) -> None:
+        received.append(number)
+        for each in ENDING:
+            signal.signal(each, signal.SIG_DFL)
+
+    for number in ENDING:
+        signal.signal(number, note)
+    return received
 
 
 def _spin_once(executor: Executor, node: SegmentNode) -> None:

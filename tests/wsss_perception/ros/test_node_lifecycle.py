@@ -169,6 +169,42 @@ def test_filter_of_an_unknown_class_is_refused_with_the_nearest(active):
     assert "did you mean 'car'" in active.set_parameter("filter_classes", ["cars"])
 
 
+SLOW_LOAD = """
+import sys, time
+from wsss_perception.ros import segment_node
+
+load, loads = segment_node.load_model, []
+
+def load_slowly(*given):
+    loads.append(given)
+    if len(loads) > 1:
+        print("loading", flush=True)
+        time.sleep(600)
+    return load(*given)
+
+segment_node.load_model = load_slowly
+segment_node.run_node(sys.argv[2:])
+"""
+
+
+@pytest.fixture
+def slow(nodes, bundle) -> NodeProcess:
+    """A node whose next model takes minutes, as an engine that must be built first does."""
+    node = nodes(f"model:={bundle.folder}", "device:=cpu", program=["-c", SLOW_LOAD])
+    client = node.client.create_client(Trigger, "segment/load_model")
+    node.spin_until(client.service_is_ready, ANSWER_TIMEOUT)
+    client.call_async(Trigger.Request())
+    node.spin_until(lambda: "loading" in node.log(), ANSWER_TIMEOUT)
+    return node
+
+
+def test_second_signal_ends_a_node_that_loads_a_model(slow, make_message):
+    slow.segment(make_message(TYPES))
+    slow.process.send_signal(signal.SIGINT)
+    slow.spin_until(lambda: "stopped: 1 received, 1 published" in slow.log(), ANSWER_TIMEOUT)
+    assert slow.stop(signal.SIGINT) == -signal.SIGINT
+
+
 def test_node_stops_with_every_cloud_of_all_its_lives_accounted_for(active, make_message):
     active.segment(make_message(TYPES))
     assert active.stop(signal.SIGTERM) == 0
