@@ -90,6 +90,8 @@ class SegmentNode(LifecycleNode):
         self._lock = threading.Lock()  # on changes of the model, and what is published of it
         self._release: list[Callable[[], Any]] = []
         self._stream: Stream | None = None
+        group = MutuallyExclusiveCallbackGroup()
+        self.create_service(Trigger, "~/load_model", self._load_model, callback_group=group)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._announce_change)
 
@@ -140,16 +142,8 @@ class SegmentNode(LifecycleNode):
         self._model = with_query(self, self._load())
         reliable = read_parameter(self, "reliability") == "reliable"
         self._outputs = Outputs(self, reliable, self._cameras.names)
-        group = MutuallyExclusiveCallbackGroup()
-        service = self.create_service(
-            Trigger, "~/load_model", self._load_model, callback_group=group
-        )
         diagnostics = Diagnostics(self, MutuallyExclusiveCallbackGroup(), self._snapshot)
-        self._release = [
-            diagnostics.close,
-            lambda: self.destroy_service(service),
-            self._outputs.close,
-        ]
+        self._release = [diagnostics.close, self._outputs.close]
 
     @_transition
     def on_activate(self, _state: LifecycleState) -> None:
@@ -223,6 +217,9 @@ class SegmentNode(LifecycleNode):
         self, _request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         """Swaps the model between two clouds; one that is refused leaves the old one at work."""
+        if self._model is None:
+            response.message = "the node is not configured, which loads the model"
+            return response
         try:
             model = self._load()
         except Exception as error:  # whatever it is, the old model goes on

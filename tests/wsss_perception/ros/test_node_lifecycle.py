@@ -12,6 +12,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: make install")
 
 from lifecycle_msgs.msg import Transition
 from node_process import ANSWER_TIMEOUT, NodeProcess
+from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from wsss_perception.bundle import Bundle, write_bundle
@@ -179,7 +180,7 @@ def load_slowly(*given):
     loads.append(given)
     if len(loads) > 1:
         print("loading", flush=True)
-        time.sleep(600)
+        time.sleep({seconds})
     return load(*given)
 
 segment_node.load_model = load_slowly
@@ -187,18 +188,30 @@ segment_node.run_node(sys.argv[2:])
 """
 
 
-@pytest.fixture
-def slow(nodes, bundle) -> NodeProcess:
-    """A node whose next model takes minutes, as an engine that must be built first does."""
-    node = nodes(f"model:={bundle.folder}", "device:=cpu", program=["-c", SLOW_LOAD])
+def start_slow_load(nodes, bundle, seconds: float) -> tuple[NodeProcess, Future]:
+    """Starts a node and the load of another model, which takes as long as building an engine."""
+    program = ["-c", SLOW_LOAD.format(seconds=seconds)]
+    node = nodes(f"model:={bundle.folder}", "device:=cpu", program=program)
     client = node.client.create_client(Trigger, "segment/load_model")
     node.spin_until(client.service_is_ready, ANSWER_TIMEOUT)
-    client.call_async(Trigger.Request())
+    future = client.call_async(Trigger.Request())
     node.spin_until(lambda: "loading" in node.log(), ANSWER_TIMEOUT)
-    return node
+    return node, future
 
 
-def test_second_signal_ends_a_node_that_loads_a_model(slow, make_message):
+def test_load_is_answered_though_the_node_is_cleaned_up_meanwhile(nodes, bundle):
+    node, future = start_slow_load(nodes, bundle, 4.0)
+    assert node.change_state(DEACTIVATE)
+    assert node.change_state(CLEAN_UP)
+    assert not future.done()
+    node.spin_until(future.done, ANSWER_TIMEOUT)
+    assert not future.result().success
+    assert "cleaned up in the meantime" in future.result().message
+    assert "not configured" in node.load_model().message
+
+
+def test_second_signal_ends_a_node_that_loads_a_model(nodes, bundle, make_message):
+    slow, _ = start_slow_load(nodes, bundle, 600.0)
     slow.segment(make_message(TYPES))
     slow.process.send_signal(signal.SIGINT)
     slow.spin_until(lambda: "stopped: 1 received, 1 published" in slow.log(), ANSWER_TIMEOUT)
