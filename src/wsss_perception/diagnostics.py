@@ -51,6 +51,7 @@ class Snapshot:
         published: semantic clouds sent.
         dropped: clouds replaced by newer ones before their turn came.
         failed: clouds that could not be segmented.
+        duplicates: clouds that came twice, and were taken once.
         lost: clouds that never arrived, as far as the middleware knows.
         latency: longest time in seconds from a cloud's arrival to its publication, or to now for
             one still in work; None without clouds.
@@ -74,6 +75,7 @@ class Snapshot:
     published: int = 0
     dropped: int = 0
     failed: int = 0
+    duplicates: int = 0
     lost: int = 0
     latency: float | None = None
     in_work: float | None = None
@@ -196,7 +198,7 @@ def _values(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
         yield "latency (ms)", f"{1e3 * snapshot.latency:.1f}"
     for stage, seconds in snapshot.stages.items():
         yield f"{stage} (ms)", f"{1e3 * seconds:.1f}"
-    for name in ("received", "published", "dropped", "failed", "lost"):
+    for name in ("received", "published", "dropped", "failed", "duplicates", "lost"):
         yield name, str(getattr(snapshot, name))
     for camera, count in snapshot.unused.items():
         yield f"without {camera}", str(count)

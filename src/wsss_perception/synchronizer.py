@@ -6,7 +6,7 @@ never longer than ``wait``, and not at all for a camera that is not live.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -19,7 +19,8 @@ JUMP = 1_000_000_000
 """Clouds whose stamps go backwards by more nanoseconds than this are of another time."""
 
 DUPLICATE_WINDOW = 500_000_000
-"""A cloud with the stamp of one that arrived less than these nanoseconds ago is a duplicate."""
+"""A cloud of the stamp and kind of one that arrived less than these nanoseconds ago is a duplicate.
+"""
 
 LATENESS = 200_000_000
 """Nanoseconds by which a cloud may be later than its images: a sweep, and its driver."""
@@ -28,7 +29,7 @@ _MAX_WAITING = 16
 """Where more clouds than this wait, the oldest is ready as it is."""
 
 _MAX_RECENT = 64
-"""Clouds whose stamps and arrivals are remembered, to know duplicates."""
+"""Clouds whose stamps, kinds and arrivals are remembered, to know duplicates."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class SynchronizerCounters:
         received: clouds added.
         taken: frames handed out.
         dropped: frames that were ready, but not taken before newer ones replaced them.
-        duplicates: clouds with the stamp of another one shortly before.
+        duplicates: clouds of the stamp and kind of another one shortly before.
         jumps: times that the clouds' stamps went backwards by more than a second.
     """
 
@@ -98,7 +99,8 @@ class Synchronizer(Generic[Cloud, Image]):
     after the cloud's stamp has come, or the camera's period says that the next one will not be
     nearer (see ``CameraStream``). It is ready at the latest ``wait`` after its arrival.
 
-    Clouds may come out of order. A stamp of 0 is no time, and never a duplicate. If the clouds'
+    Clouds may come out of order. A stamp of 0 is no time, and never a duplicate; nor is a cloud
+    known from before the stamps stepped back, as where a short bag begins anew. If the clouds'
     stamps go backwards by more than a second (a bag starts anew, a clock was set), those that wait
     are ready as they are and images from before are forgotten. A camera whose own stamps go
     backwards by more than half a second loses its images only.
@@ -151,7 +153,7 @@ class Synchronizer(Generic[Cloud, Image]):
         self._held: list[_Held[Cloud, Image]] = []
         self._taken: tuple[int, dict[str, tuple[int, Image]]] | None = None  # stamp, images
         self._newest: int | None = None  # stamp since the last jump
-        self._recent: deque[tuple[int, int]] = deque(maxlen=_MAX_RECENT)
+        self._recent: deque[tuple[int, Hashable, int]] = deque(maxlen=_MAX_RECENT)
 
     @property
     def waiting(self) -> int:
@@ -163,22 +165,25 @@ class Synchronizer(Generic[Cloud, Image]):
         now = self._clock()
         return tuple(name for name, stream in self._streams.items() if now < stream.dead_at)
 
-    def add_cloud(self, stamp: int, cloud: Cloud, waits: bool = True) -> None:
+    def add_cloud(
+        self, stamp: int, cloud: Cloud, waits: bool = True, kind: Hashable = None
+    ) -> None:
         """Adds a cloud.
 
         Args:
             stamp: nanoseconds.
             cloud: returned with its frame.
             waits: whether it may wait for images; otherwise it is ready at once.
+            kind: what tells it from other clouds of its stamp, such as its frame and size.
         """
         now = self._clock()
         self.counters.received += 1
-        if self._is_duplicate(stamp, now):
+        if self._is_duplicate(stamp, kind, now):
             self.counters.duplicates += 1
             return
         ready = self._ready(now)
         self._notice_jump(stamp, now)
-        self._recent.append((stamp, now))
+        self._recent.append((stamp, kind, now))
         order = (self.counters.jumps, stamp, self.counters.received)
         deadline = now + self._wait if waits else now
         held: _Held[Cloud, Image] = _Held(order, cloud, now, deadline)
@@ -290,7 +295,12 @@ class Synchronizer(Generic[Cloud, Image]):
         for stream in self._streams.values():
             stream.forget_beyond(stamp + JUMP)
 
-    def _is_duplicate(self, stamp: int, now: int) -> bool:
-        return stamp != 0 and any(
-            stamp == known and now - arrival < DUPLICATE_WINDOW for known, arrival in self._recent
+    def _is_duplicate(self, stamp: int, kind: Hashable, now: int) -> bool:
+        if not stamp:
+            return False
+        if self._recent and stamp < self._recent[-1][0]:
+            self._recent.clear()
+        return any(
+            (stamp, kind) == known[:2] and now - known[2] < DUPLICATE_WINDOW
+            for known in self._recent
         )

@@ -146,6 +146,7 @@ def test_values_tell_the_numbers():
         "published": "50",
         "dropped": "3",
         "failed": "0",
+        "duplicates": "0",
         "lost": "2",
         "without front": "0",
         "without rear": "0",

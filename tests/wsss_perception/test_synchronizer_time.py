@@ -46,6 +46,26 @@ def test_duplicates_are_refused_and_counted(is_taken):
     check_counters(synchronizer)
 
 
+def test_clouds_of_two_sensors_with_one_stamp_are_both_taken():
+    synchronizer, clock = make(wait=0)
+    taken = []
+    for number, kind in enumerate([("front", 800), ("rear", 800), ("rear", 816), ("rear", 816)]):
+        clock.now += 10 * MS
+        synchronizer.add_cloud(1000 * MS, number, kind=kind)
+        taken += [frame.cloud for frame in drain(synchronizer)]
+    assert taken == [0, 1, 2]
+    assert synchronizer.counters.duplicates == 1
+    check_counters(synchronizer)
+
+
+def test_looping_bag_of_a_few_clouds_has_no_duplicates():
+    synchronizer, clock = make(wait=0)
+    stamps = [1000 * MS + number % 4 * PERIOD for number in range(40)]
+    arrivals = [Arrival(number * PERIOD, stamp) for number, stamp in enumerate(stamps)]
+    assert len(play(synchronizer, clock, arrivals)) == 40
+    assert synchronizer.counters.duplicates == synchronizer.counters.jumps == 0
+
+
 def test_clouds_without_a_stamp_are_all_taken():
     synchronizer, clock = make(wait=0)
     arrivals = [Arrival(n * MS, stamp * MS) for n, stamp in enumerate((7000, 0, 0, 0, 7100))]

@@ -144,6 +144,7 @@ class Monitor:
             published=counters.published - before.published,
             dropped=counters.dropped - before.dropped,
             failed=counters.failed - before.failed,
+            duplicates=counters.duplicates - before.duplicates,
             lost=counters.lost - before.lost,
             latency=max(latencies, default=None),
             stages=_mean_stages(clouds),

@@ -35,6 +35,11 @@ _READY_DEPTH = 1  # clouds that may wait for the worker: the newest
 
 _NO_TF = "there is no TF: neither tf2_ros nor tf2_msgs is installed"
 
+_DUPLICATES = (
+    "a cloud has the stamp, frame and size of one just before it: it is taken for the same, sent "
+    "twice, and left out; more of them are only counted"
+)
+
 
 @dataclass(frozen=True)
 class _Arrival:
@@ -165,7 +170,11 @@ class Stream:
     def _add_cloud(self, message: PointCloud2) -> None:
         arrival = _Arrival(message, time.monotonic())
         waits = self._model().spec.takes_images  # asked anew: another model may come
-        self._intake.add_cloud(stamp_to_ns(message.header.stamp), arrival, waits)
+        kind = message.header.frame_id, len(message.data)
+        before = self._counters.duplicates
+        self._intake.add_cloud(stamp_to_ns(message.header.stamp), arrival, waits, kind)
+        if before == 0 < self._counters.duplicates:
+            self._node.get_logger().warning(_DUPLICATES)
         self._jumps.note_cloud()
 
     def _add_image(self, camera: str, message: Any) -> None:

@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from wsss_perception.synchronizer import Synchronized, Synchronizer
@@ -24,9 +24,9 @@ class Counters:
     Attributes:
         received: clouds that arrived.
         published: semantic clouds sent.
-        dropped: replaced by a newer cloud before their turn came, sent twice, or waiting at the
-            end.
+        dropped: replaced by a newer cloud before their turn came, or waiting at the end.
         failed: clouds that could not be segmented.
+        duplicates: clouds that came twice, see ``Synchronizer``.
         lost: clouds that never arrived, as far as the middleware knows; not among ``received``.
     """
 
@@ -34,17 +34,19 @@ class Counters:
     published: int = 0
     dropped: int = 0
     failed: int = 0
+    duplicates: int = 0
     lost: int = 0
 
     @property
     def pending(self) -> int:
         """Clouds waiting or in work; 0 after shutdown."""
-        return self.received - self.published - self.dropped - self.failed
+        return self.received - self.published - self.dropped - self.failed - self.duplicates
 
     def __str__(self) -> str:
+        duplicates = f", {self.duplicates} duplicates" if self.duplicates else ""
         return (
             f"{self.received} received, {self.published} published, {self.dropped} dropped, "
-            f"{self.failed} failed; {self.lost} lost on the way"
+            f"{self.failed} failed{duplicates}; {self.lost} lost on the way"
         )
 
 
@@ -53,7 +55,7 @@ class Intake(Generic[Cloud, Image]):
 
     Args:
         synchronizer: joins them; its clock must be ``time.monotonic_ns``.
-        counters: ``received`` and ``dropped`` are counted there.
+        counters: ``received``, ``dropped`` and ``duplicates`` are counted there.
         on_jump: told when the clouds' stamps went backwards.
     """
 
@@ -66,21 +68,23 @@ class Intake(Generic[Cloud, Image]):
         self._synchronizer = synchronizer
         self._counters = counters
         self._on_jump = on_jump
-        self._dropped_before = counters.dropped
+        self._before = replace(counters)
         self._condition = threading.Condition()
         self._closed = False
 
-    def add_cloud(self, stamp: int, cloud: Cloud, waits: bool = True) -> None:
-        """Adds a cloud of a stamp in nanoseconds, that may wait for images; dropped if closed."""
+    def add_cloud(
+        self, stamp: int, cloud: Cloud, waits: bool = True, kind: Hashable = None
+    ) -> None:
+        """Adds a cloud, see ``Synchronizer``; dropped if closed."""
         with self._condition:
             self._counters.received += 1
             if self._closed:
                 self._counters.dropped += 1
                 return
             jumps = self._synchronizer.counters.jumps
-            self._synchronizer.add_cloud(stamp, cloud, waits)
+            self._synchronizer.add_cloud(stamp, cloud, waits, kind)
             jumped = self._synchronizer.counters.jumps > jumps
-            self._count_dropped()
+            self._count()
             self._condition.notify()
         if jumped:
             self._on_jump()
@@ -96,7 +100,7 @@ class Intake(Generic[Cloud, Image]):
         with self._condition:
             if not self._closed:
                 self._synchronizer.drop_old()
-                self._count_dropped()
+                self._count()
             while not self._closed:
                 frame = self._synchronizer.take()
                 if frame is not None:
@@ -141,9 +145,10 @@ class Intake(Generic[Cloud, Image]):
         deadline = self._synchronizer.next_deadline()
         return None if deadline is None else max(deadline - time.monotonic_ns(), 0) / 1e9
 
-    def _count_dropped(self) -> None:
+    def _count(self) -> None:
         counted = self._synchronizer.counters
-        self._counters.dropped = self._dropped_before + counted.dropped + counted.duplicates
+        self._counters.dropped = self._before.dropped + counted.dropped
+        self._counters.duplicates = self._before.duplicates + counted.duplicates
 
 
 class Source(Protocol[Item_co]):

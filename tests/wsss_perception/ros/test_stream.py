@@ -145,10 +145,10 @@ class Rig:
         self.stream._add_image("front", message)
         return message
 
-    def send_cloud(self, stamp: int) -> None:
-        header = SimpleNamespace(stamp=SimpleNamespace(sec=0, nanosec=0), frame_id="lidar")
+    def send_cloud(self, stamp: int, frame: str = "lidar") -> None:
+        header = SimpleNamespace(stamp=SimpleNamespace(sec=0, nanosec=0), frame_id=frame)
         header.stamp.sec, header.stamp.nanosec = divmod(stamp, 10**9)
-        self.stream._add_cloud(SimpleNamespace(header=header))
+        self.stream._add_cloud(SimpleNamespace(header=header, data=b""))
 
     def close(self) -> None:
         if self.stream is not None:
@@ -334,6 +334,17 @@ def test_a_cloud_waits_for_the_place_of_a_camera_on_a_moving_joint(make_rig, mon
     rig.send_cloud(STAMP)
     rig.desk.wait_for(lambda: rig.desk.unused)
     assert rig.desk.unused == [{}], rig.desk.warnings
+
+
+def test_clouds_sent_twice_are_told_of_once_and_those_of_other_frames_taken(make_rig, capfd):
+    rig = make_rig(camera_wait=0.0)
+    rig.open()
+    for frame in ("front", "rear", "front", "rear"):
+        rig.send_cloud(STAMP, frame)
+        rig.desk.wait_for(lambda: rig.desk.counters.pending == 0)
+    counters = rig.desk.counters
+    assert (counters.published, counters.duplicates, counters.dropped) == (2, 2, 0)
+    assert "".join(capfd.readouterr()).count("sent twice") == 1
 
 
 def test_a_cloud_without_any_label_is_told_of(make_rig):
