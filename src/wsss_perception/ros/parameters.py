@@ -204,7 +204,9 @@ def declare_parameters(node: Node) -> None:
 
 def read_parameter(node: Node, name: str) -> Any:
     """Returns a parameter's value: str, float, bool, or a tuple of strings, none of them empty."""
-    value = node.get_parameter(name).value
+    value = node.get_parameter_or(name).value
+    if value is None:  # [] in a parameter file: it has no type, so ROS leaves the parameter unset
+        return ()
     return tuple(filter(None, value)) if isinstance(value, list) else value
 
 
