@@ -2,7 +2,8 @@
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -257,21 +258,28 @@ class Stream:
         """Publishes what is made of a semantic cloud; returns the seconds of work."""
         begin = time.monotonic()
         waited = 0.0
-        try:
+        with self._warned("no filtered_points and ground_points"):
             self._outputs.publish_parts(result, model.spec.ontology)
-            if result.semantic.similarity is not None:
+        if result.semantic.similarity is not None:
+            with self._warned("no query_points"):
                 self._outputs.publish_query(message, result.semantic.similarity)
-            overlaid = [v for v in result.frame.views if self._outputs.is_overlaid(v.name)]
-            if overlaid:
-                before = time.monotonic()
-                names = [view.name for view in overlaid]
-                images = self._intake.latest_images(names, self._patience)
-                waited = time.monotonic() - before
-                for view in overlaid:
-                    self._publish_overlay(view, images.get(view.name), result, model)
-        except Exception as error:  # the cloud itself is published
-            self._warn(_describe(error))
+        overlaid = [v for v in result.frame.views if self._outputs.is_overlaid(v.name)]
+        if overlaid:
+            before = time.monotonic()
+            images = self._intake.latest_images([view.name for view in overlaid], self._patience)
+            waited = time.monotonic() - before
+        for view in overlaid:
+            with self._warned(f"camera '{view.name}' has no overlay"):
+                self._publish_overlay(view, images.get(view.name), result, model)
         return time.monotonic() - begin - waited
+
+    @contextmanager
+    def _warned(self, what: str) -> Iterator[None]:
+        """Warns of what fails where the cloud itself is published, and goes on."""
+        try:
+            yield
+        except Exception as error:
+            self._warn(f"{what}: {_describe(error)}")
 
     def _publish_overlay(
         self, view: View, found: tuple[int, Any] | None, result: Result, model: Model

@@ -55,6 +55,7 @@ class Desk:
         self.gives_labels = self.is_in_range = True
         self.pixels: list[list[int]] = []  # of each cloud's views, how many numbers
         self.is_query_heard = False
+        self.is_broken = False  # what is published of a cloud
         self.queries: list[Any] = []
 
     def is_overlaid(self, _camera: str) -> bool:
@@ -65,11 +66,15 @@ class Desk:
 
     def publish_parts(self, result: Result, ontology: Any) -> None:
         self.events.append("parts")
+        if self.is_broken:
+            raise ValueError("no parts")
 
     def publish_query(self, message: Any, similarity: np.ndarray) -> None:
         self.events.append(f"query of {stamp_of(message)}")
 
     def publish_overlay(self, view: Any, frame_id: str, result: Result, ontology: Any) -> None:
+        if self.is_broken and view.name == "front":
+            raise GeometryError("front is lost")
         self.drawn.append(view.stamp)
 
     def start(self, arrival: float) -> None:
@@ -115,7 +120,7 @@ class Desk:
 class Rig:
     """A stream at a desk, and messages for it."""
 
-    def __init__(self, folder, **parameters: Any) -> None:
+    def __init__(self, folder, cameras: tuple[str, ...] = ("front",), **parameters: Any) -> None:
         self.context = Context()
         self.context.init(domain_id=1 + os.getpid() % 90)
         parameters = {"camera_wait": PATIENCE, **parameters}
@@ -127,8 +132,10 @@ class Rig:
         declare_parameters(self.node)
         self.desk = Desk()
         path = folder / "calibration.yaml"
-        write_calibration(path, {"front": CameraCalibration(CAMERA, np.eye(4))})
-        self.cameras = LiveCameras(["/front/image"], path, self.desk.warnings.append)
+        placed = CameraCalibration(CAMERA, np.eye(4))
+        write_calibration(path, dict.fromkeys(cameras, placed))
+        topics = [f"/{camera}/image" for camera in cameras]
+        self.cameras = LiveCameras(topics, path, self.desk.warnings.append)
         spec = SimpleNamespace(takes_images=False, ontology=None)
         self.model = SimpleNamespace(spec=spec, pipeline=self.desk.pipeline, query=None)
         self.stream: Stream | None = None
@@ -140,9 +147,9 @@ class Rig:
         )
         return self.stream
 
-    def send_image(self, stamp: int, pixels: np.ndarray = PIXELS) -> Any:
-        message = image.encode_rgb8(pixels, stamp, "front_optical", TYPES)
-        self.stream._add_image("front", message)
+    def send_image(self, stamp: int, pixels: np.ndarray = PIXELS, camera: str = "front") -> Any:
+        message = image.encode_rgb8(pixels, stamp, f"{camera}_optical", TYPES)
+        self.stream._add_image(camera, message)
         return message
 
     def send_cloud(self, stamp: int, frame: str = "lidar") -> None:
@@ -212,6 +219,22 @@ def test_points_are_compared_to_a_phrase_only_while_somebody_listens(make_rig, i
     rig.desk.wait_for(lambda: "done" in rig.desk.events)
     assert rig.desk.queries == [rig.model.query if is_heard else None]
     assert rig.desk.events == ["cloud", "parts", *[f"query of {STAMP}"] * is_heard, "done"]
+
+
+def test_an_output_that_fails_takes_no_other_with_it(make_rig):
+    """One camera's TF may be lost between its cloud and its overlay."""
+    rig = make_rig(cameras=("front", "rear"), camera_wait=0.0)
+    rig.desk.is_broken = rig.desk.is_query_heard = True
+    rig.model.query = np.zeros((1, 3), np.float32)
+    rig.open()
+    for camera in ("front", "rear"):
+        rig.send_image(STAMP, camera=camera)
+    rig.send_cloud(STAMP)
+    rig.desk.wait_for(lambda: "done" in rig.desk.events)
+    assert rig.desk.drawn == [STAMP]
+    assert f"query of {STAMP}" in rig.desk.events
+    assert "camera 'front' has no overlay: front is lost" in rig.desk.warnings
+    assert any("no filtered_points" in text for text in rig.desk.warnings)
 
 
 def test_images_are_kept_only_while_somebody_listens(make_rig):
