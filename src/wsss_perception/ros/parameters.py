@@ -1,5 +1,6 @@
 """Parameters of the node ``segment``; ``config/segment.yaml`` lists them with their defaults."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,8 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 
 from wsss_perception.errors import ConfigError
+
+_PATHS = ("model", "calibration_file")
 
 
 @dataclass(frozen=True)
@@ -203,8 +206,13 @@ def declare_parameters(node: Node) -> None:
 
 
 def read_parameter(node: Node, name: str) -> Any:
-    """Returns a parameter's value: str, float, bool, or a tuple of strings, none of them empty."""
+    """Returns a parameter's value: str, float, bool, or a tuple of strings, none of them empty.
+
+    A ``~`` at the begin of a path is the user's home.
+    """
     value = node.get_parameter_or(name).value
+    if name in _PATHS:
+        return os.path.expanduser(value)
     if value is None:  # [] in a parameter file: it has no type, so ROS leaves the parameter unset
         return ()
     return tuple(filter(None, value)) if isinstance(value, list) else value

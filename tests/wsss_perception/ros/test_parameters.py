@@ -44,3 +44,11 @@ def test_lists_may_be_empty(make_node):
     (result,) = node.set_parameters([Parameter("filter_classes", value=["car"])])
     assert result.successful, result.reason
     assert read_parameter(node, "filter_classes") == ("car",)
+
+
+def test_home_may_be_written_as_in_a_shell(make_node, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/robot")
+    node = make_node('model: "~/models/new", calibration_file: "/etc/~rig.yaml"')
+    assert read_parameter(node, "model") == "/home/robot/models/new"
+    assert read_parameter(node, "calibration_file") == "/etc/~rig.yaml"
+    assert read_parameter(make_node('model: ""'), "model") == ""
