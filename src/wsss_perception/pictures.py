@@ -110,15 +110,17 @@ def draw_page(
     """Draws a frame on one page: its cameras, the view from above, and the classes' shares.
 
     Args:
-        frame: the cloud and its views; without views the page has no camera images.
+        frame: the cloud and its views; without views the page has no camera images, nor of those
+            without pixels.
         semantic: the cloud's labels.
         ontology: names and colours of the classes.
         labels_of_view: labels uint8 [N] to draw over a view instead of the cloud's own.
     """
     palette = ontology.palette()
     rows = []
-    for start in range(0, len(frame.views), _CAMERAS_A_ROW):
-        views = _fit_row(frame.views[start : start + _CAMERAS_A_ROW])
+    drawn = [view for view in frame.views if view.image.size]
+    for start in range(0, len(drawn), _CAMERAS_A_ROW):
+        views = _fit_row(drawn[start : start + _CAMERAS_A_ROW])
         overlays = [
             draw_overlay(
                 view,

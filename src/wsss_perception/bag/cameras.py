@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ TOLERANCE_NS = 50_000_000
 """Farthest an image's stamp may be from the cloud's."""
 
 _MAX_WARNINGS = 5
+_NO_PIXELS = np.zeros((0, 0, 3), dtype=np.uint8)
 _log = logging.getLogger(__name__)
 
 
@@ -55,11 +56,16 @@ class NearestImage:
             MessageError: it cannot be decoded, or has another size than its calibration.
         """
         pixels = image.decode(message)
-        if pixels.shape[:2] != (self.camera.height, self.camera.width):
-            size = f"{pixels.shape[1]} x {pixels.shape[0]}"
-            expected = f"{self.camera.width} x {self.camera.height}"
-            raise MessageError(f"its images are {size}, its calibration is for {expected}")
+        self.check_size(pixels.shape[1], pixels.shape[0])
         return pixels
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raises MessageError where its image is not of its calibration's size."""
+        if (width, height) != (self.camera.width, self.camera.height):
+            expected = f"{self.camera.width} x {self.camera.height}"
+            raise MessageError(
+                f"its images are {width} x {height}, its calibration is for {expected}"
+            )
 
 
 @dataclass(frozen=True)
@@ -114,6 +120,7 @@ class BagCameras:
         self._bag = bag
         self.damaged = 0
         self._warned: set[str] = set()
+        self._sizes: dict[tuple[str, int], tuple[int, int]] = {}  # of raw images: topic, stamp
         given = {} if calibration is None else read_calibration(calibration)
         topics = list(_image_topics(bag).values())
         times = self._image_times([images.topic for images in topics])
@@ -173,10 +180,17 @@ class BagCameras:
                     TOLERANCE_NS // 1_000_000,
                 )
 
-    def views(self, cloud: PointCloud) -> tuple[View, ...]:
-        """Returns the views of a cloud: of each camera the nearest image within TOLERANCE_NS."""
-        found = (self._view(entry) for entry in self.nearest(cloud.stamp, cloud.frame_id))
-        return tuple(view for view in found if view is not None)
+    def views(self, cloud: PointCloud, pixels: bool = True) -> tuple[View, ...]:
+        """Returns the views of a cloud: of each camera the nearest image within TOLERANCE_NS.
+
+        Args:
+            cloud: the cloud.
+            pixels: whether to decode the images; without, and where one is damaged, a view has no
+                pixels ([0, 0, 3]), as the node's.
+        """
+        found = self.nearest(cloud.stamp, cloud.frame_id)
+        views = (self._view(entry, pixels) for entry in found)
+        return tuple(view for view in views if view is not None)
 
     def _open(
         self,
@@ -228,13 +242,23 @@ class BagCameras:
             pose = camera.rectification @ motion
         return NearestImage(camera.name, camera.topic, camera.camera, pose, taken, received)
 
-    def _view(self, entry: NearestImage) -> View | None:
+    def _view(self, entry: NearestImage, pixels: bool) -> View | None:
+        size = self._sizes.get((entry.topic, entry.stamp))
         try:
-            pixels = self._pixels(entry)
+            if size is not None:
+                entry.check_size(*size)
         except MessageError as error:
             self._warn(entry.name, str(error))
             return None
-        return View(entry.name, entry.camera, entry.T_camera_lidar, pixels, entry.stamp)
+        view = View(entry.name, entry.camera, entry.T_camera_lidar, _NO_PIXELS, entry.stamp)
+        if not pixels:
+            return view
+        try:
+            return replace(view, image=self._pixels(entry))
+        except MessageError as error:
+            if self._is_new(f"{entry.name}: pixels"):
+                _log.warning("camera '%s': an image is left out: %s", entry.name, error)
+            return view
 
     def _pixels(self, entry: NearestImage) -> NDArray[np.uint8]:
         topic, received = self._bag.on_topic(entry.topic), entry.received
@@ -251,22 +275,30 @@ class BagCameras:
         total = sum(connection.msgcount for connection in connections)
         for message in tracked(self._bag.messages(connections), "images looked at", total):
             try:
-                stamp = stamp_to_ns(self._bag.deserialize(message).header.stamp)
+                image_message = self._bag.deserialize(message)
+                stamp = stamp_to_ns(image_message.header.stamp)
             except MessageError as error:
                 self.damaged += 1
                 if self.damaged <= _MAX_WARNINGS:
                     _log.warning("image left out: %s", error)
             else:
-                times[message.connection.topic].append((stamp, message.received))
+                topic = message.connection.topic
+                times[topic].append((stamp, message.received))
+                if hasattr(image_message, "width"):
+                    self._sizes[topic, stamp] = image_message.width, image_message.height
         return {
             topic: np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
             for topic, pairs in times.items()
         }
 
     def _warn(self, camera: str, reason: str) -> None:
-        if camera not in self._warned:
-            self._warned.add(camera)
+        if self._is_new(camera):
             _log.warning("camera '%s' is left out: %s", camera, reason)
+
+    def _is_new(self, warning: str) -> bool:
+        is_new = warning not in self._warned
+        self._warned.add(warning)
+        return is_new
 
 
 def _distance(times: NDArray[np.int64], stamps: NDArray[np.int64]) -> int:

@@ -160,6 +160,7 @@ class _Job:
         self._channels = segmenter.spec.channels()
         self._intensity_scale = intensity_scale
         self._observer = observer
+        self._needs_pixels = segmenter.spec.takes_images or observer is not None
         self._last_error = ""
         self._check = InputCheck(segmenter.spec)
 
@@ -173,7 +174,7 @@ class _Job:
             cloud = point_cloud2.decode(received, self._channels, self._intensity_scale)
             for warning in self._check(cloud):
                 _log.warning(warning)
-            frame = Frame(cloud, self._cameras.views(cloud))
+            frame = Frame(cloud, self._cameras.views(cloud, self._needs_pixels))
             semantic = self._segmenter(frame)
             results = [point_cloud2.encode_semantic(received, semantic, self._palette)]
             if semantic.similarity is not None:
