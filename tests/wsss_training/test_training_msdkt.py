@@ -161,7 +161,9 @@ def test_a_missing_map_is_named(config, tmp_path):
     (missing,) = root.rglob("000003.prob.npz")
     missing.unlink()
     opened = config(f"teacher.root={root}")
-    with pytest.raises(DatasetError, match=r"000003\.prob\.npz: the teacher has no map"):
+    with pytest.raises(
+        DatasetError, match=r"000003\.prob\.npz: the teacher has labels of .*, but not the prob"
+    ):
         open_transfer_sweeps(opened, open_workload(opened)).read(3, np.random.default_rng(0))
     opened.msdkt.transfer_weight = 0.0
     read = open_transfer_sweeps(opened, open_workload(opened)).read(3, np.random.default_rng(0))

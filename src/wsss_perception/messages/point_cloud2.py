@@ -73,7 +73,8 @@ def decode(
                 values = layout.values(field).astype(np.float32).reshape(len(layout), field.count)
                 decoded[name] = values[:, 0] if field.count == 1 else values
     x, y, z = xyz.T  # by column: xyz.any(axis=1) takes many times as long
-    xyz[(x == 0) & (y == 0) & (z == 0)] = np.nan
+    if not x.all():
+        xyz[(x == 0) & (y == 0) & (z == 0)] = np.nan
     if intensity_scale != 1.0 and "intensity" in decoded:
         decoded["intensity"] *= np.float32(intensity_scale)
     header = message.header

@@ -90,7 +90,7 @@ def test_node_warns_once_of_a_foreign_intensity_scale(node, make_message):
         message = make_message(TYPES)
         np.frombuffer(message.data, np.float32).reshape(-1, 4)[:, 3] *= 255
         node.segment(message)
-    assert node.log().count("set the parameter 'intensity_scale'") == 1
+    assert node.log().count("set 'intensity_scale'") == 1
 
 
 @pytest.mark.real_data

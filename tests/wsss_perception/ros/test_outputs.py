@@ -51,7 +51,7 @@ class FakeNode:
     def destroy_publisher(self, publisher):
         self.topics = {t: p for t, p in self.topics.items() if p is not publisher}
 
-    def get_parameter(self, name):
+    def get_parameter_or(self, name):
         return SimpleNamespace(value=self._parameters[name])
 
     def get_clock(self):
