@@ -370,24 +370,21 @@ def test_clouds_sent_twice_are_told_of_once_and_those_of_other_frames_taken(make
     assert "".join(capfd.readouterr()).count("sent twice") == 1
 
 
-def test_a_cloud_without_any_label_is_told_of(make_rig):
+@pytest.mark.parametrize(
+    ("what", "amiss", "told"),
+    [
+        ("gives_labels", (True, False), "no point of a cloud got a label"),
+        ("is_in_range", (False, True), "no point in range"),
+    ],
+)
+def test_a_cloud_without_a_label_or_a_point_in_range_is_told_of(make_rig, what, amiss, told):
     rig = make_rig(camera_wait=0.0)
-    rig.desk.gives_labels = False
+    setattr(rig.desk, what, False)
     rig.open()
     rig.send_cloud(STAMP)
     rig.desk.wait_for(lambda: "done" in rig.desk.events)
-    assert rig.desk.amiss == [(True, False)]
-    assert any("no point of a cloud got a label" in text for text in rig.desk.warnings)
-
-
-def test_a_cloud_without_a_point_in_range_is_told_of(make_rig):
-    rig = make_rig(camera_wait=0.0)
-    rig.desk.is_in_range = False
-    rig.open()
-    rig.send_cloud(STAMP)
-    rig.desk.wait_for(lambda: "done" in rig.desk.events)
-    assert rig.desk.amiss == [(False, True)]
-    assert any("no point in range" in text for text in rig.desk.warnings)
+    assert rig.desk.amiss == [amiss]
+    assert any(told in text for text in rig.desk.warnings)
 
 
 @pytest.mark.parametrize("fixed_frame", ["odom", ""])
