@@ -214,20 +214,22 @@ class Extrinsics:
             since: clock time from which on it waits up to WAIT_TIME; now by default.
             cameras: what ``between`` will be asked for.
         """
-        asked = {each[0]: partial(self._lookup, *each) for each in cameras}
-        if self._fixed:
-            asked[frame] = partial(self.pose, frame, stamp)
         begin = self._clock()
         deadline = (begin if since is None else since) + WAIT_TIME
         hopeless = {n for n, at in self._in_vain.items() if begin - at < _RETRY_PERIOD}
-        while missing := {name for name, ask in asked.items() if not _is_known(ask)}:
-            if missing <= hopeless or frame in missing & hopeless:  # cameras need its pose too
-                return False
+        place = self._lookup_unfixed if frame in hopeless else self._lookup
+        asked = {each[0]: partial(place, *each) for each in cameras}
+        if self._fixed:
+            asked[frame] = partial(self.pose, frame, stamp)
+        while (missing := {n for n, ask in asked.items() if not _is_known(ask)}) - hopeless:
             if self._clock() >= deadline:
-                self._in_vain.update(dict.fromkeys(missing, self._clock()))
+                blamed = missing - hopeless
+                if frame in blamed:  # without whose pose no camera is placed
+                    blamed = {frame}
+                self._in_vain.update(dict.fromkeys(blamed, self._clock()))
                 return False
             self._sleep(_POLL_PERIOD)
-        return bool(asked)
+        return bool(asked) and not missing
 
     def pose(self, frame: str, stamp: int) -> Matrix:
         """Returns T_fixed_frame at a stamp in nanoseconds.
@@ -252,15 +254,19 @@ class Extrinsics:
                 return self._lookup(target, target_stamp, source, source_stamp)
             except GeometryError as error:  # not known at both stamps; the sensors may be
                 self._on_unfixed(str(error))
-        target, source = target.lstrip("/"), source.lstrip("/")
-        return self._transforms.lookup(target, source_stamp, source, source_stamp, source)
+        return self._lookup_unfixed(target, target_stamp, source, source_stamp)
 
     def _lookup(self, target: str, target_stamp: int, source: str, source_stamp: int) -> Matrix:
-        """Maps a frame into another, through the fixed frame or, without any, at one stamp."""
-        target, source = target.lstrip("/"), source.lstrip("/")
+        """Maps a frame into another, through the fixed frame where there is one."""
         if not self._fixed:
-            return self._transforms.lookup(target, source_stamp, source, source_stamp, source)
+            return self._lookup_unfixed(target, target_stamp, source, source_stamp)
+        target, source = target.lstrip("/"), source.lstrip("/")
         return self._transforms.lookup(target, target_stamp, source, source_stamp, self._fixed)
+
+    def _lookup_unfixed(self, target: str, _: int, source: str, source_stamp: int) -> Matrix:
+        """Maps a frame into another, both at the source's stamp."""
+        target, source = target.lstrip("/"), source.lstrip("/")
+        return self._transforms.lookup(target, source_stamp, source, source_stamp, source)
 
     def motion(self, frame: str, target_stamp: int, source_stamp: int) -> Matrix:
         """Maps a frame at a stamp into itself at another; the identity where it is not known."""

@@ -235,6 +235,19 @@ def test_a_camera_that_tf_never_places_does_not_end_the_wait_for_others(graph):
     assert waiting.now < 2 * WAIT_TIME
 
 
+def test_cameras_on_a_moving_joint_are_waited_for_while_no_pose_comes(graph):
+    """As where the localisation has ended; they are placed without the motion of the robot."""
+    waiting = Waiting(graph)
+    camera = ("/head", SECOND, "lidar", SECOND)
+    waiting.turning = [(0.0, 0.0)]
+    assert not waiting.extrinsics.wait_for("lidar", SECOND, cameras=[camera])
+    begin = waiting.now
+    waiting.turning = [(begin + 0.03, 1.0)]
+    assert not waiting.extrinsics.wait_for("lidar", SECOND, cameras=[camera])
+    assert begin + 0.03 <= waiting.now < begin + WAIT_TIME
+    waiting.extrinsics.between(*camera)
+
+
 def test_a_wait_may_have_begun_before(graph):
     waiting = Waiting(graph)
     waiting.now += 10.0
