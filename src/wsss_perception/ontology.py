@@ -188,8 +188,10 @@ def load_mapping(name_or_path: str | Path, source: Ontology, target: Ontology) -
             f"not {source.name} to {target.name}"
         )
     missing = [name for name in source.classes if name not in data["map"]]
+    strange = [name for name in data["map"] if name not in source.classes]
     if missing:
-        raise OntologyError(f"{where}: classes of '{source.name}' left out: {missing}")
+        others = f"; no classes of it: {strange}" if strange else ""
+        raise OntologyError(f"{where}: classes of '{source.name}' left out: {missing}{others}")
     table = np.full(256, UNKNOWN, dtype=np.uint8)
     for name, meaning in data["map"].items():
         try:

@@ -229,6 +229,7 @@ def test_shipped_mapping(source, target, expected):
     [
         ({"source": "other"}, "maps other to small"),
         ({"map": {"road": "road"}}, r"left out: \['car'\]"),
+        ({"map": {"road": "road", "cra": None}}, r"'car'\]; no classes of it: \['cra'\]"),
         ({"map": {"road": "road", "car": "cra"}}, "did you mean 'car'"),
         ({"map": {"road": "road", "car": None, "caar": None}}, "no class 'caar'"),
         ({"map": {"road": "road", "car": None, False: None}}, "no class 'False'"),
