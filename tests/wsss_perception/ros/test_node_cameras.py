@@ -21,6 +21,7 @@ from wsss_perception.frame import View
 from wsss_perception.geometry import Camera, make_transform
 from wsss_perception.legend import draw_legend
 from wsss_perception.messages import image
+from wsss_perception.messages.common import stamp_to_ns
 from wsss_perception.messages.point_cloud2 import decode
 from wsss_perception.overlay import overlay_points
 from wsss_perception.ros.session import MESSAGE_TYPES as TYPES
@@ -172,10 +173,15 @@ def test_filtered_and_ground_clouds_have_the_classes_asked_for(car, make_message
     ground = car.node.collect(PointCloud2, "ground_points")
     for keeps in (True, False):
         assert car.node.set_parameter("filter_keeps", keeps) == ""
-        filtered.clear(), ground.clear()
-        car.node.spin_until(
-            lambda: car.drive(make_message) is not None and filtered and ground, ANSWER_TIMEOUT
-        )
+        begin = car.now  # what comes of earlier clouds is chosen as before
+
+        def both_came(begin: int = begin) -> bool:
+            car.drive(make_message)
+            return all(
+                came and stamp_to_ns(came[-1].header.stamp) > begin for came in (filtered, ground)
+            )
+
+        car.node.spin_until(both_came, ANSWER_TIMEOUT)
         cloud, part = decode(car.answer_of(filtered[-1].header.stamp)), decode(filtered[-1])
         chosen = (cloud.channels["label"] == common) == keeps
         assert 0 < np.count_nonzero(chosen) < len(cloud)
