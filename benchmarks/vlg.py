@@ -55,7 +55,11 @@ from wsss_training.teachers.imitated_views import (
 )
 
 TRAINED, SCORED = "development", ("validation", "final")
-PAPERS_LOSS = ("vlg.center=false", "optimization.class_balance=0")
+PAPERS_LOSS = (
+    "vlg.center=false",
+    "optimization.class_balance=0",
+    "optimization.lovasz_weight=0",
+)
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tags": ("tags", ()),
     "no tags": ("texts", ()),

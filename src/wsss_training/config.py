@@ -89,7 +89,7 @@ class OptimizationConfig:
         weight_decay: of AdamW.
         gradient_clip: largest norm of the gradient.
         ema_decay: of the averaged weights, the ones that are exported.
-        lovasz_weight: of the Lovasz loss beside the cross-entropy.
+        lovasz_weight: of the Lovasz loss beside the cross-entropy, or ``vlg``'s cosine loss.
         class_balance: how much rare classes weigh more in the cross-entropy, or in ``vlg``'s cosine
             loss, see ``losses.class_balance``; 0 not at all, 1 as much as frequent ones.
         precision: ``32-true``, or on a GPU ``16-mixed`` or ``bf16-mixed``.

@@ -121,6 +121,7 @@ class EmbeddedBatch:
         voxels: int64 [P], voxel of each point with an embedding.
         embeddings: float32 [P, D].
         region: int64 [P], unique over the batch; -1 for none.
+        labels: int64 [P], their pseudo-labels, UNKNOWN for none.
     """
 
     coords: torch.Tensor
@@ -128,6 +129,7 @@ class EmbeddedBatch:
     voxels: torch.Tensor
     embeddings: torch.Tensor
     region: torch.Tensor
+    labels: torch.Tensor
 
     def to(self, device: torch.device) -> "EmbeddedBatch":
         """Returns the batch on another device."""
@@ -159,7 +161,8 @@ class EmbeddedCollator:
             voxels = grid.point_voxel[cloud.chosen].astype(np.int64)
             inside = voxels >= 0
             region = np.where(cloud.region >= 0, cloud.region + regions, -1)
-            embedded = (voxels + offset, cloud.embeddings, region)
+            labels = cloud.points.labels[cloud.chosen].astype(np.int64)
+            embedded = (voxels + offset, cloud.embeddings, region, labels)
             parts.append((coords, features, *(column[inside] for column in embedded)))
             offset += len(coords)
             regions += int(cloud.region.max(initial=-1)) + 1

@@ -17,6 +17,7 @@ from wsss_training.data.placeholder import is_placeholder
 from wsss_training.losses.consistency import region_means
 from wsss_training.losses.cross_entropy import weighted_cross_entropy
 from wsss_training.losses.embedding import centered, cosine_loss
+from wsss_training.losses.lovasz import lovasz_softmax
 from wsss_training.methods.agreement import CountsAgreement, WatchesAgreement
 from wsss_training.methods.batch_norm import still_statistics
 from wsss_training.methods.schedule import adamw_with_one_cycle
@@ -70,13 +71,14 @@ class VLG(WatchesAgreement):
     - a share r of regions: f' is ``(1 - r) f' + r mean_region(f')`` of unit vectors, consistency
       of embeddings within regions;
     - weights of classes in the mean, by the class that f' is nearest to;
-    - a center m: ``cos(f3 / |f3| - m, f' / |f'| - m)``, the same where the loss is 0.
+    - a center m: ``cos(f3 / |f3| - m, f' / |f'| - m)``, the same where the loss is 0;
+    - ``w Lovasz(softmax(s cos(f3, t)), pseudo-label)`` of the points that have a pseudo-label.
 
     Args:
         network: the 3D network, with as many outputs as embeddings have numbers.
         adapter: gives f' of the fused embeddings; it learns nothing here.
         texts: of the classes.
-        optimization: schedule.
+        optimization: schedule, and w.
         region_share: r.
         class_weights: weight of each class [C].
         center: m [D]; None for 0.
@@ -112,14 +114,22 @@ class VLG(WatchesAgreement):
         with still_statistics(self.network, is_placeholder(batch.coords)):
             given = self.network(batch.coords, batch.features)
         given = given.index_select(0, batch.voxels)
+        size, weight = int(batch.coords[:, 0].max()) + 1, self._optimization.lovasz_weight
+        cosine = self._cosine(given, batch)
+        self.log("train/cosine", cosine, prog_bar=True, batch_size=size)
+        if weight == 0:
+            return cosine
+        known = batch.labels < self.texts.classes
+        lovasz = lovasz_softmax(self.texts(given[known]).softmax(dim=1), batch.labels[known])
+        self.log("train/lovasz", lovasz, prog_bar=True, batch_size=size)
+        return cosine + weight * lovasz
+
+    def _cosine(self, given: torch.Tensor, batch: EmbeddedBatch) -> torch.Tensor:
         with torch.no_grad():
             target, weights = self._target(batch)
         if self.center is not None:
             given, target = centered(given, self.center), centered(target, self.center)
-        loss = cosine_loss(given, target, weights)
-        size = int(batch.coords[:, 0].max()) + 1
-        self.log("train/cosine", loss, prog_bar=True, batch_size=size)
-        return loss
+        return cosine_loss(given, target, weights)
 
     def _target(self, batch: EmbeddedBatch) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What the network shall give, and how much each point counts."""

@@ -45,7 +45,7 @@ class Source:
     def read(self, index):
         xyz = self.clouds[index]
         was = {f"was_{axis}": xyz[:, axis].copy() for axis in range(3)}
-        labels = np.where(np.arange(POINTS) < SEEN, 3, UNKNOWN).astype(np.uint8)
+        labels = np.where(np.arange(POINTS) < SEEN, xyz[:, 0] > 0, UNKNOWN).astype(np.uint8)
         return LabelledPoints(PointCloud(xyz, was), labels, np.ones(POINTS, np.float32))
 
 
@@ -93,16 +93,18 @@ def test_a_draw_depends_on_seed_and_number_alone(sweeps):
 def test_a_batch_pairs_each_embedding_with_the_voxel_of_its_point(sweeps):
     drawn = [draws_of(sweeps)[0], draws_of(sweeps)[1]]
     batch = EmbeddedCollator(SPEC)(drawn)
-    expected_cells, expected = [], []
+    expected_cells, expected, labels = [], [], []
     for number, cloud in enumerate(drawn):
         for point, embedding in zip(cloud.chosen, cloud.embeddings, strict=True):
             xyz = cloud.points.cloud.xyz[point]
             if (np.abs(xyz) < 5).all():
                 expected_cells.append([number, *np.floor(xyz / 0.5)])
                 expected.append(embedding)
+                labels.append(was(cloud.points.cloud)[point, 0] > 0)
     assert 0 < len(expected) < 100, "some points are out of range"
     np.testing.assert_array_equal(batch.coords[batch.voxels], expected_cells)
     np.testing.assert_array_equal(batch.embeddings, expected)
+    np.testing.assert_array_equal(batch.labels, labels)
     assert batch.embeddings.dtype == batch.features.dtype
 
 

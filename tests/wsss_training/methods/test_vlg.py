@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from wsss_perception.bundle import NetworkSpec
+from wsss_perception.frame import UNKNOWN
 from wsss_perception.networks.minkunet import MinkUNet
 from wsss_perception.texts import TextEmbeddings
 from wsss_training.config import OptimizationConfig
@@ -15,12 +16,17 @@ from wsss_training.networks.adapter import EmbeddingAdapter
 from wsss_training.networks.text_logits import TextLogits
 
 SIZE, CLASSES = 6, ("a", "b", "c")
+COSINE_ALONE = OptimizationConfig(lovasz_weight=0)
+
+
+def texts_at(scale: float) -> TextLogits:
+    vectors = np.eye(SIZE, dtype=np.float32)[:4]
+    return TextLogits(TextEmbeddings((*CLASSES, "a"), vectors, "some"), CLASSES, scale)
 
 
 @pytest.fixture
 def texts() -> TextLogits:
-    vectors = np.eye(SIZE, dtype=np.float32)[:4]
-    return TextLogits(TextEmbeddings((*CLASSES, "a"), vectors, "some"), CLASSES, 20.0)
+    return texts_at(20.0)
 
 
 @pytest.fixture
@@ -35,7 +41,7 @@ def specialisation(texts, monkeypatch) -> Specialisation:
 def module(texts, monkeypatch) -> VLG:
     torch.manual_seed(0)
     network = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE)
-    made = VLG(network, EmbeddingAdapter(SIZE, 0.05, 2), texts, OptimizationConfig())
+    made = VLG(network, EmbeddingAdapter(SIZE, 0.05, 2), texts, COSINE_ALONE)
     monkeypatch.setattr(made, "log", lambda *_, **__: None)
     return made
 
@@ -50,6 +56,7 @@ def batch_of(count=60, points=25) -> EmbeddedBatch:
         torch.from_numpy(rng.integers(0, len(coords), points)),
         torch.from_numpy(rng.standard_normal((points, SIZE)).astype(np.float32)),
         torch.from_numpy(rng.integers(-1, 4, points)),
+        torch.from_numpy(rng.choice([0, 1, 2, UNKNOWN], points)),
     )
 
 
@@ -100,7 +107,7 @@ def test_guidance_is_the_mean_distance_to_adapted_embeddings(module):
 
 def test_guidance_by_regions_is_towards_the_mean_of_a_points_region(texts, monkeypatch):
     network, adapter = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE), EmbeddingAdapter(SIZE, 0.5, 2)
-    module = VLG(network, adapter, texts, OptimizationConfig(), region_share=0.25)
+    module = VLG(network, adapter, texts, COSINE_ALONE, region_share=0.25)
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     batch = batch_of()
     given = network(batch.coords, batch.features)[batch.voxels]
@@ -118,7 +125,7 @@ def test_guidance_by_regions_is_towards_the_mean_of_a_points_region(texts, monke
 def test_rare_classes_count_more_and_a_center_is_left_out(texts, monkeypatch):
     network, adapter = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE), EmbeddingAdapter(SIZE, 0.5, 2)
     weights, center = torch.tensor([0.5, 3.0, 1.0]), 0.2 * torch.randn(SIZE)
-    module = VLG(network, adapter, texts, OptimizationConfig(), 0.0, weights, center)
+    module = VLG(network, adapter, texts, COSINE_ALONE, 0.0, weights, center)
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     batch = batch_of()
     given = network(batch.coords, batch.features)[batch.voxels]
@@ -133,10 +140,30 @@ def test_rare_classes_count_more_and_a_center_is_left_out(texts, monkeypatch):
     torch.testing.assert_close(module.training_step(batch, 0), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_classes_are_learned_from_the_pseudo_labels_too(monkeypatch):
+    """Of the points that have one; in the limit of a sharp softmax it is 1 - IoU."""
+    network, adapter = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE), EmbeddingAdapter(SIZE, 0.5, 2)
+    sharp = texts_at(1e6)
+    plain = VLG(network, adapter, sharp, COSINE_ALONE)
+    module = VLG(network, adapter, sharp, OptimizationConfig(lovasz_weight=3.0))
+    for each in (plain, module):
+        monkeypatch.setattr(each, "log", lambda *_, **__: None)
+    batch = batch_of()
+    predicted = sharp(network(batch.coords, batch.features)[batch.voxels]).argmax(dim=1)
+    known = batch.labels != UNKNOWN
+    assert 0 < known.sum() < len(known)
+    ious = []
+    for label in range(3):
+        found, right = predicted[known] == label, batch.labels[known] == label
+        ious.append((found & right).sum() / (found | right).sum())
+    expected = plain.training_step(batch, 0) + 3.0 * (1 - torch.stack(ious)).mean()
+    torch.testing.assert_close(module.training_step(batch, 0), expected, rtol=1e-3, atol=1e-3)
+
+
 def test_what_is_known_before_is_no_part_of_a_checkpoint(texts):
     network, adapter = MinkUNet(NetworkSpec("small", 0.25), 1, SIZE), EmbeddingAdapter(SIZE, 0.5, 2)
-    plain = VLG(network, adapter, texts, OptimizationConfig())
-    module = VLG(network, adapter, texts, OptimizationConfig(), 0.0, torch.ones(3), torch.ones(6))
+    plain = VLG(network, adapter, texts, COSINE_ALONE)
+    module = VLG(network, adapter, texts, COSINE_ALONE, 0.0, torch.ones(3), torch.ones(6))
     assert set(module.state_dict()) == set(plain.state_dict())
 
 
@@ -152,7 +179,8 @@ def test_the_adapter_learns_nothing_from_guidance(module):
     assert len(learned) == len(list(module.network.parameters()))
 
 
-def test_a_batch_without_points_teaches_nothing(module):
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_a_batch_without_points_teaches_nothing(module, weight):
     coords, features = fill_empty(np.zeros((0, 4), np.int32), np.zeros((0, 1), np.float32))
     empty = EmbeddedBatch(
         torch.from_numpy(coords),
@@ -160,8 +188,10 @@ def test_a_batch_without_points_teaches_nothing(module):
         torch.zeros(0, dtype=torch.int64),
         torch.zeros(0, SIZE),
         torch.zeros(0, dtype=torch.int64),
+        torch.zeros(0, dtype=torch.int64),
     )
-    loss = module.train().training_step(empty, 0)
+    module.train()._optimization = OptimizationConfig(lovasz_weight=weight)
+    loss = module.training_step(empty, 0)
     loss.backward()
     assert loss.item() == 0
     assert all((p.grad == 0).all() for p in module.network.parameters())
