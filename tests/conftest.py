@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 # One thread of arithmetic in every process of a test: sums then come out the same. Set here, since
 # the libraries read it once, when other conftest files import them.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+# An example may take as long as it takes: a busy machine is no fault of the code.
+settings.register_profile("tests", deadline=None)
+settings.load_profile("tests")
 
 _RUNTIME = "tests/wsss_perception/"
 

@@ -16,7 +16,7 @@ from stand_in_gpu import TensorRT, stand_in_gpu
 from wsss_perception.bundle import read_bundle
 from wsss_perception.engines import load_engine
 
-PATIENCE = 60.0
+PATIENCE = 600.0
 folder, cache, meeting = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 build = TensorRT.Builder.build_serialized_network
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
@@ -64,7 +64,6 @@ def test_a_bundle_with_texts_reads_back_equal(folder):
     assert replace(SPEC, embedding=None).outputs == 2
 
 
-@settings(deadline=None)
 @given(
     st.integers(1, 2**40),
     st.floats(min_value=1e-30, allow_infinity=False, allow_nan=False),
@@ -172,7 +171,6 @@ def test_read_refuses_an_embedding_that_does_not_fit(folder, change):
         read_bundle(folder)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_files_of_any_bytes_are_refused_by_name(tmp_path_factory, data):
     name = data.draw(st.sampled_from(["texts.safetensors", "basis.safetensors"]))

@@ -19,7 +19,7 @@ def literal_cover(shape, centres, radius):
     return canvas
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_cover_is_what_drawing_disc_after_disc_gives(data):
     shape = data.draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsss_perception.embedding import ClassTexts, reduce_head, similarities
@@ -19,7 +19,6 @@ def made_head(rng, size, planes, rank):
     return affine[:, :-1], affine[:, -1], rng.standard_normal((50, planes)).astype(np.float32)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 40), st.integers(1, 24), st.integers(1, 25), st.integers(0, 99))
 def test_a_reduced_head_keeps_lengths_and_products_with_every_text(size, planes, rank, seed):
     rng = np.random.default_rng(seed)

@@ -1,5 +1,5 @@
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsss_perception.frame import UNKNOWN
@@ -7,7 +7,6 @@ from wsss_perception.heat import heat_levels, heat_palette
 from wsss_perception.ontology import UNKNOWN_COLOR
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-1, 1, width=32) | st.just(float("nan")), max_size=50))
 def test_levels_keep_the_order_and_leave_nan_unknown(values):
     similarity = np.array(values, dtype=np.float32)

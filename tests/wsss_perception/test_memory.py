@@ -39,11 +39,12 @@ def test_a_system_that_tells_nothing_is_no_error(tmp_path, monkeypatch):
     assert found == (None,) * 4
 
 
-def test_a_containers_limit_counts_where_it_is_nearer(monkeypatch):
-    machine = memory.available()
-    for limit, expected in ((1000, 1000), (2**62, machine), (None, machine)):
-        monkeypatch.setattr(cgroup, "memory_left", lambda limit=limit: limit)
-        assert memory.available() == pytest.approx(expected, rel=0.1)
+@pytest.mark.parametrize(("limit", "expected"), [(1000, 1000), (2**62, 4096), (None, 4096)])
+def test_a_containers_limit_counts_where_it_is_nearer(tmp_path, monkeypatch, limit, expected):
+    (tmp_path / "meminfo").write_text("MemTotal: 8 kB\nMemAvailable: 4 kB\n")
+    monkeypatch.setattr(memory, "_MACHINE", tmp_path / "meminfo")
+    monkeypatch.setattr(cgroup, "memory_left", lambda: limit)
+    assert memory.available() == expected
 
 
 def count_page_faults(first_line: str) -> int:

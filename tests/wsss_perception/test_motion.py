@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsss_perception.errors import GeometryError, MessageError
@@ -68,7 +68,6 @@ def message(field, values, stamp=STAMP, count=1):
     )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 40))
 def test_compensation_equals_that_point_by_point(seed, count):
     rng = np.random.default_rng(seed)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wsss_perception.errors import MessageError, OntologyError
@@ -70,7 +70,6 @@ def test_class_mask_refuses_a_name_that_is_no_class():
         class_mask(LABELS, ONTOLOGY, ["road", "cart"])
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_selected_points_keep_their_bytes_and_order(data):
     height, width = data.draw(st.integers(0, 3)), data.draw(st.integers(0, 5))

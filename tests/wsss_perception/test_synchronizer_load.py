@@ -2,7 +2,7 @@ import weakref
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from simulated_streams import (
     MS,
@@ -59,7 +59,6 @@ def test_a_consumer_that_was_busy_drops_what_became_ready_before_the_newest():
     check_counters(synchronizer)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0, WAIT, 250 * MS]), st.integers(1, 3))
 def test_busy_consumer_never_gets_a_frame_that_newer_ones_replaced(seed, wait, depth):
     rng = np.random.default_rng(seed)
@@ -148,7 +147,6 @@ def random_traffic(rng):
     return arrivals
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0, 20 * MS, WAIT, 200 * MS]))
 def test_consumer_that_keeps_up_gets_every_cloud_with_its_nearest_images(seed, wait):
     arrivals = random_traffic(np.random.default_rng(seed))
@@ -171,7 +169,6 @@ def test_consumer_that_keeps_up_gets_every_cloud_with_its_nearest_images(seed, w
                 assert abs(stamp - frame.stamp) == nearest
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_images_that_come_in_time_are_never_missed(seed):
     """With a wait beyond all delays the images are those that a search of the whole log finds."""
@@ -196,7 +193,6 @@ OPERATION = st.tuples(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(OPERATION, max_size=60), st.sampled_from([0, WAIT]), st.integers(1, 3))
 def test_any_order_of_calls_keeps_the_rules(operations, wait, depth):
     synchronizer, clock = make(wait=wait, depth=depth)

@@ -27,7 +27,7 @@ def look_up(voxels: np.ndarray, wanted: np.ndarray) -> int:
     return int(rows[0]) if len(rows) else len(voxels)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 9999), st.integers(1, 120), st.integers(1, 6), st.sampled_from([1, 3, 5]))
 def test_neighbors_agree_with_a_search_of_every_place(seed, count, extent, kernel):
     voxels, reach = random_voxels(seed, count, extent), kernel // 2
@@ -40,7 +40,7 @@ def test_neighbors_agree_with_a_search_of_every_place(seed, count, extent, kerne
     np.testing.assert_array_equal(table, np.reshape(expected, table.shape))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 9999), st.integers(1, 150), st.integers(1, 40))
 def test_children_and_parents_agree_with_floor_division_at_every_level(seed, count, extent):
     voxels = random_voxels(seed, count, extent)
@@ -63,7 +63,7 @@ def test_children_and_parents_agree_with_floor_division_at_every_level(seed, cou
         )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 9999), st.integers(0, 150), st.integers(1, 40), st.sampled_from([3, 5]))
 def test_tables_of_a_torch_device_are_those_of_the_cpu(seed, count, extent, kernel):
     voxels = random_voxels(seed, count, extent)

@@ -3,7 +3,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
@@ -19,7 +19,6 @@ def unit_rows(count: int, size: int, seed: int = 0) -> np.ndarray:
 TEXTS = TextEmbeddings(("chair", "a wooden stool", "chair"), unit_rows(3, 8), "CLIP ViT-B/32")
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=5), st.integers(1, 9))
 def test_texts_read_back_equal(names, size):
     texts = TextEmbeddings(tuple(names), unit_rows(len(names), size), "Lehrer übung")
@@ -102,7 +101,6 @@ def test_a_missing_file_is_named(tmp_path):
         read_texts(tmp_path / "nothing")
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_file_is_refused_or_reads_as_texts(data):
     content = bytearray(encode_texts(TEXTS))

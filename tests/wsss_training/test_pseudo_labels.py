@@ -47,7 +47,7 @@ def literal_pool(network, prior, region, a, b, r):
     return np.array(pooled).reshape(network.shape)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 10**6),
     st.integers(0, 12),

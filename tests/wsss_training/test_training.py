@@ -1,18 +1,13 @@
 """Training end to end: it learns, resumes, and reads labels only where they supervise."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
+from wsegpc_runs import run_killed
 
 from wsss_perception.bundle import read_bundle
 from wsss_perception.cli import main
@@ -156,18 +151,10 @@ def test_training_without_a_single_teacher_label_says_so(mini_log, tmp_path):
 
 def test_training_killed_with_sigkill_resumes_to_the_same_weights(mini_log, trained, tmp_path):
     output = tmp_path / "run"
-    command = [sys.executable, "-m", "wsss_training", "train", str(mini_log.config)]
-    source = Path(__file__).parents[2] / "src"
-    environment = {**os.environ, "PYTHONPATH": str(source)}
-    process = subprocess.Popen([*command, f"output={output}"], env=environment)
-    deadline = time.monotonic() + 120
-    while not list((output / "checkpoints").glob("*step=[12]*.ckpt")):
-        assert process.poll() is None, "training ended before it could be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    subprocess.run([*command, f"output={output}"], env=environment, check=True, timeout=240)
+    words = ["train", str(mini_log.config), f"output={output}"]
+    run_killed("step", 12, *words)
+    assert {path.stem for path in (output / "checkpoints").iterdir()} == {"step=10", "last"}
+    assert main("wsss_training", COMMANDS, words) == 0
     resumed = load_file(read_bundle(output / "bundle").weights)
     for name, expected in load_file(trained[1].weights).items():
         torch.testing.assert_close(resumed[name], expected, rtol=0, atol=1e-5)

@@ -100,7 +100,7 @@ def test_a_robot_without_torch_measures_what_it_has(bundle, tmp_path):
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr

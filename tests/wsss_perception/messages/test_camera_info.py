@@ -108,7 +108,7 @@ def test_trailing_zeros_of_other_calibrators_are_left_out(types):
     assert decode(message).distortion == CAMERA.distortion
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_a_mutated_calibration_is_refused_or_read(rosbags_types, data):
     message = make_info(rosbags_types)

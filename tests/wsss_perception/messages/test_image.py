@@ -154,7 +154,7 @@ def test_a_contradictory_image_is_refused_with_the_reason(change, reason):
 NUMBER = st.one_of(st.integers(0, 40), st.integers(0, 2**32 - 1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.fixed_dictionaries(
         {"encoding": st.sampled_from([*_ENCODINGS, "nv12", "32FC1", ""])},

@@ -21,7 +21,7 @@ def noise(seed, *shape, dtype=np.uint8):
     return values.clip(0, extremes).astype(dtype)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.integers(3, 40),
     st.integers(3, 40),
@@ -35,7 +35,7 @@ def test_bayer_mosaics_come_out_as_of_opencv(height, width, pattern, dtype, seed
     np.testing.assert_array_equal(bayer_to_rgb(mosaic, pattern), expected)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 99))
 def test_yuv422_comes_out_as_of_opencv(height, pairs, seed):
     packed = noise(seed, height, 2 * pairs, 2)

@@ -101,13 +101,13 @@ def little_cloud(count=5, **channels):
     return PointCloud(xyz, channels, 7_000_000_123, "velodyne")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(messages())
 def test_decode_agrees_with_a_literal_decoder(message):
     check_against_literal(message, decode(message))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(messages())
 def test_encode_semantic_keeps_every_byte_of_every_field(message):
     semantic = labels_for(message.height * message.width)
@@ -127,7 +127,7 @@ def test_encode_semantic_keeps_every_byte_of_every_field(message):
     np.testing.assert_array_equal(literal_values(result, "seen")[:, 0], semantic.seen)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(messages(), st.data())
 def test_a_mutated_layout_is_refused_or_decoded_right(message, data):
     number = st.one_of(st.integers(0, 40), st.integers(0, 2**32 - 1))

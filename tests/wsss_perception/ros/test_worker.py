@@ -199,7 +199,7 @@ def test_counters_go_on_when_the_work_begins_again():
     assert "0 failed, 2 duplicates; 0 lost" in str(counters)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.sampled_from(["good", "bad", "wait"]), max_size=12))
 def test_every_cloud_is_accounted_for(events):
     def job(frame) -> None:

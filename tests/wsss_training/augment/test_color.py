@@ -24,7 +24,7 @@ def jitter_one(image, brightness, contrast, saturation):
     return np.clip(result, 0, 255)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 999), st.floats(0.05, 1.0))
 def test_jitter_agrees_with_a_literal_version(seed, strength):
     images = np.random.default_rng(seed).integers(0, 256, (2, 3, 4, 3), dtype=np.uint8)

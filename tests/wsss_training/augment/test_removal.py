@@ -91,7 +91,7 @@ def test_remove_structures_leaves_some_points():
     assert nowhere[1].all()
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 9999), st.integers(0, 80))
 def test_remove_structures_drops_whole_regions_and_only_with_a_tag(seed, count):
     rng = np.random.default_rng(seed)

@@ -102,7 +102,7 @@ def test_what_is_no_text_is_told(tmp_path):
         read_clicks(tmp_path / "none.csv", ONTOLOGY)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 39), st.integers(0, 18)), max_size=12), st.integers(0, 99))
 def test_clicks_on_points_label_those(pairs, seed):
     wanted = dict(pairs)

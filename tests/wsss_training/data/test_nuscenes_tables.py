@@ -35,7 +35,7 @@ def test_rows_are_read_whatever_their_layout(tmp_path, monkeypatch, chunk, inden
     assert list(Table(tmp_path, "sensor")) == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(count=st.integers(0, 6), chunk=st.integers(1, 400), indent=st.sampled_from([None, 0, 2]))
 def test_rows_are_what_json_reads(tmp_path_factory, count, chunk, indent):
     folder = tmp_path_factory.mktemp("tables")

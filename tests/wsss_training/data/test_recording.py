@@ -252,7 +252,7 @@ def fuzzed(tmp_path_factory):
     return root
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data(), st.sampled_from(["frames.json", f"points/{STAMPS[0]}.npy", "front/8.png"]))
 def test_any_damage_is_an_error_that_names_the_file_or_leaves_a_usable_sample(fuzzed, data, name):
     path = fuzzed / "drive_0" / name

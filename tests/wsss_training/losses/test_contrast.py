@@ -40,7 +40,7 @@ def literal_contrast(embeddings, anchors, anchor_class, labels, weights, tempera
     return total / share if share else 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 25), st.sampled_from([0.07, 0.5]))
 def test_contrast_equals_its_definition(seed, count, temperature):
     case = random_case(seed, count)

@@ -13,7 +13,7 @@ def probabilities(logits):
     return [math.exp(z) / total for z in logits]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 20))
 def test_transfer_loss_equals_its_definition(seed, count):
     generator = torch.Generator().manual_seed(seed)

@@ -49,7 +49,7 @@ def random_pairs(seed, count, size=6, scenes=3):
 
 
 @pytest.mark.parametrize("name", sorted(GUIDANCE))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.integers(1, 25))
 def test_guidance_equals_its_definition_summed_over_scenes(name, seed, count):
     student, guide, scene = random_pairs(seed, count)

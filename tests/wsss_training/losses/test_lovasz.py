@@ -33,7 +33,7 @@ def literal_lovasz(probabilities, labels):
     return sum(losses) / len(losses)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 30), st.integers(2, 5))
 def test_lovasz_softmax_equals_its_definition(seed, points, classes):
     generator = torch.Generator().manual_seed(seed)

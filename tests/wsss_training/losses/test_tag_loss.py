@@ -20,7 +20,7 @@ def literal_tag_loss(logits, scene, tags, kept):
     return sum(terms) / len(terms) if terms else 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(0, 40), st.integers(1, 4), st.integers(1, 5))
 def test_tag_loss_equals_its_definition(seed, rows, scenes, classes):
     generator = torch.Generator().manual_seed(seed)

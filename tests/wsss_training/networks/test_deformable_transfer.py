@@ -190,7 +190,7 @@ def test_offsets_that_are_no_numbers_count_as_outside():
     assert torch.equal(found, plain(hidden, maps, view, uv))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6))
 def test_sample_maps_equals_a_literal_sum_over_views_of_different_sizes(seed):
     rng = np.random.default_rng(seed)

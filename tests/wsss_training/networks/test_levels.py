@@ -27,7 +27,7 @@ def literal_rows(level_indices, coords, level):
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(1, 60), st.integers(0, 3), st.sampled_from([5, 300_000]))
 def test_rows_equal_a_dictionary_also_where_a_level_lacks_voxels(seed, count, level, extent):
     coords = random_coords(seed, count, extent)

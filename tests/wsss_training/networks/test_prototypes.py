@@ -119,7 +119,7 @@ def test_prototypes_of_two_processes_are_those_of_one(tmp_path):
         process.start()
         processes.append(process)
     for process in processes:
-        process.join(timeout=60)
+        process.join(timeout=600)
         assert process.exitcode == 0
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
     assert torch.equal(first["vectors"], second["vectors"])

@@ -12,7 +12,7 @@ from wsss_training.regions.ground_patches import bimodal_parts, ground_patches
 from .conftest import BEAMS, HEIGHT, assert_dense, box, look_at_ground, noisy, same_partition
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.floats(-0.1, 0.1), st.floats(-0.1, 0.1), st.floats(-3, 3))
 def test_ground_is_found_on_slopes_and_at_any_sensor_height(rise_x, rise_y, lift):
     xyz = noisy(look_at_ground((rise_x, rise_y)) + [0, 0, lift], 0.01)
@@ -102,7 +102,7 @@ def test_bimodal_parts_leave_slopes_whole():
     assert (bimodal_parts(group, values, 0.15, 0.8) == 0).all()
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 999), st.integers(0, 600))
 def test_ground_clusters_are_dense_and_do_not_depend_on_order(seed, count):
     rng = np.random.default_rng(seed)

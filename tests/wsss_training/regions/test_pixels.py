@@ -14,7 +14,7 @@ def test_region_image_takes_the_nearest_point_of_a_cell():
     assert image.dtype == np.int32
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 9999), st.integers(0, 60), st.integers(1, 7))
 def test_region_image_agrees_with_a_search_of_every_cell(seed, count, stride):
     rng = np.random.default_rng(seed)

@@ -73,7 +73,7 @@ def test_planes_use_given_normals(corner):
     np.testing.assert_array_equal(planes(xyz, -normals), region)
 
 
-@settings(deadline=None, max_examples=12)
+@settings(max_examples=12)
 @given(st.floats(-3.1, 3.1), st.floats(-50, 50), st.floats(-50, 50), st.integers(0, 99))
 def test_planes_do_not_depend_on_pose_or_order(angle, x, y, seed):
     rng = np.random.default_rng(seed)
@@ -103,7 +103,7 @@ def test_normals_point_up_or_to_the_viewpoint():
     np.testing.assert_allclose(tilted[:, 2], 1 / np.hypot(1, 0.5), atol=1e-5)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 10_000), st.floats(1e-4, 1e3), st.integers(1, 3))
 def test_thinnest_direction_is_the_smallest_eigenvector(seed, scale, rank):
     factors = np.random.default_rng(seed).normal(size=(20, 3, rank)) * scale

@@ -39,7 +39,7 @@ def test_supervoxels_stop_where_colour_changes():
     assert mixed(supervoxels(xyz, colors=colors, color_weight=5.0)) < 0.2 * mixed(supervoxels(xyz))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(0, 999), st.integers(0, 400), st.floats(0.05, 2.0))
 def test_supervoxels_hold_every_valid_point_once_in_any_order(seed, count, size):
     rng = np.random.default_rng(seed)

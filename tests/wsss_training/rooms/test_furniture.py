@@ -73,7 +73,7 @@ def test_labels_are_those_of_the_ontology() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(BUILDERS))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=SEEDS)
 def test_things_are_whole_and_of_their_size(name: str, seed: int) -> None:
     thing = BUILDERS[name](np.random.default_rng(seed))

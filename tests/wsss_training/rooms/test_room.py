@@ -19,7 +19,7 @@ def test_scene_is_a_function_of_its_seed() -> None:
     assert [a.pose for a in one.actors] != [a.pose for a in other.actors]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_things_stand_in_their_room_and_not_in_each_other(seed: int) -> None:
     scene = draw_room(seed, ROOMS)
@@ -37,7 +37,7 @@ def test_things_stand_in_their_room_and_not_in_each_other(seed: int) -> None:
         )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SEEDS)
 def test_rooms_are_closed_but_for_doors_and_windows(seed: int) -> None:
     """Rays from inside end somewhere: walls, doors, panes and corridors leave no gap."""

@@ -9,7 +9,7 @@ from wsss_training.rooms.walk import draw_walk
 ROOMS = load_room_settings()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 299_999), st.integers(1, 30))
 def test_camera_is_in_a_room_and_in_no_thing(seed: int, frames: int) -> None:
     scene = draw_room(seed, ROOMS)

@@ -41,7 +41,7 @@ def test_picture_is_described_with_what_to_beware_of(draw, things, tmp_path):
 
 
 @given(st.binary(max_size=20) | st.sampled_from([b"[]", b"{}", b'{"contact_sheet": 3}']))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_other_pictures_and_files_have_no_note(tmp_path, data):
     path = tmp_path / "a.jpg"
     Image.new("RGB", (8, 8)).save(path, comment=data)

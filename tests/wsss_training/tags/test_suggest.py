@@ -34,7 +34,7 @@ def test_a_class_without_a_text_is_not_seen():
     np.testing.assert_array_equal(found, [[0, 1]] * 4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 10**6), st.integers(1, 700))
 def test_scores_are_means_of_the_best(seed, count):
     values = np.random.default_rng(seed).random((count, 3), dtype=np.float32)

@@ -19,7 +19,7 @@ scenes:
 GOOD_CSV = "ontology, semantic_kitti\n00, car, road\nplain\n"
 # a fixed folder per test, which hypothesis' examples share on purpose
 SHARED_FOLDER = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30
 )
 
 

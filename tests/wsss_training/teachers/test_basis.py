@@ -13,7 +13,7 @@ def flat_vectors(rng, count=200, size=12, rank=3):
     return (vectors + 1e-3 * rng.standard_normal((count, size))).astype(np.float32)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(1, 50))
 def test_a_basis_fitted_bit_by_bit_is_orthonormal_and_keeps_what_there_is(seed, part):
     vectors = flat_vectors(np.random.default_rng(seed))

@@ -7,7 +7,7 @@ from wsss_perception.frame import UNKNOWN
 from wsss_training.teachers.class_maps import class_maps, one_hot, sigmoid, softmax
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(1, 40), st.sampled_from([(1, 1), (5, 3), (16, 24)]))
 def test_maps_of_an_image_have_its_sizes_and_say_the_same(seed, classes, size):
     rng = np.random.default_rng(seed)

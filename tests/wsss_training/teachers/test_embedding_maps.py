@@ -89,7 +89,7 @@ def test_embeddings_are_read_between_the_cells_of_their_map(folder, tmp_path, st
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10**6), st.integers(1, 5))
 def test_a_full_basis_loses_nothing_but_digits(tmp_path_factory, seed, height):
     rng = np.random.default_rng(seed)

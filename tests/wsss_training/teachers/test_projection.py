@@ -90,7 +90,7 @@ def literal_probabilities(sample, maps_of, mapping, classes):
     )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10**6), st.sampled_from([(3, 5), (10, 20), (1, 2)]))
 def test_projected_probabilities_equal_their_definition(seed, size):
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ def picture(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 12),
     st.integers(1, 12),
@@ -93,7 +93,7 @@ def test_overlapping_windows_are_trusted_most_in_their_middle():
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(1, 200), st.integers(1, 40), st.floats(0, 0.95))
 def test_windows_overlap_as_much_as_is_asked_for_and_reach_both_ends(cells, window, overlap):
     starts = Windows(window * 8, 8, overlap).starts(cells)
