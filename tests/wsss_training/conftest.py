@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from wsegpc_runs import SHORT
@@ -59,6 +60,11 @@ def render(points: np.ndarray, raw: np.ndarray) -> np.ndarray:
             c = np.clip(column[inside] + d_column, 0, WIDTH - 1)
             labels[r, c] = teacher[inside]
     return labels
+
+
+@pytest.fixture(autouse=True)
+def _same_numbers_whatever_ran_before() -> None:
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
