@@ -138,6 +138,19 @@ class NodeProcess:
         self.spin_until(answered, ANSWER_TIMEOUT)
         return answers[0]
 
+    def segment_until(self, message: PointCloud2, done: Callable[[], Any]) -> list[PointCloud2]:
+        """Publishes clouds, each when the last one is answered, so that no speed drops one.
+
+        Returns:
+            Their answers.
+        """
+        answers: list[PointCloud2] = []
+        deadline = time.monotonic() + START_TIMEOUT
+        while not done():
+            assert time.monotonic() < deadline, self.log()
+            answers.append(self.segment(message))
+        return answers
+
     def publish_until_logged(self, message: PointCloud2, text: str) -> None:
         deadline = time.monotonic() + ANSWER_TIMEOUT
         while text not in self.log():

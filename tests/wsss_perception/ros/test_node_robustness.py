@@ -32,7 +32,6 @@ ROOT = Path(__file__).parents[3]
 SHARED_MEMORY = Path("/dev/shm")
 CLOUDS = 10
 SWAPS = 20
-PERIOD = 0.2
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +88,6 @@ def stamp_of(message: Any) -> tuple[int, int]:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
-class FixedRate:
-    """Publishes a cloud every PERIOD seconds, whether it is answered or not, as a sensor does."""
-
-    def __init__(self, node: NodeProcess, message: Any) -> None:
-        self._node, self._message = node, message
-        self._next = time.monotonic()
-        self.stamps: list[tuple[int, int]] = []
-
-    def run_until(self, done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + ANSWER_TIMEOUT
-        while not done():
-            assert time.monotonic() < deadline, self._node.log()
-            if time.monotonic() >= self._next:
-                self._node.publish(self._message)
-                self.stamps.append(stamp_of(self._message))
-                self._next += PERIOD
-            self._node.spin_once(self._next - time.monotonic())
-
-
 def test_killed_node_serves_the_same_clients_again_and_leaves_nothing(node, make_message, tmp_path):
     words = [sys.executable, "-m", "wsss_perception", "record-bag", str(tmp_path / "bag")]
     environment = {**os.environ, "ROS_DOMAIN_ID": str(node.domain)}
@@ -138,32 +118,28 @@ def test_killed_node_serves_the_same_clients_again_and_leaves_nothing(node, make
     assert CLOUDS < recorded <= len(node.answers)
 
 
-def test_model_swaps_under_load_lose_no_cloud(node, make_message, bundle, other_bundle):
+def test_model_swaps_under_load_lose_no_cloud(nodes, make_message, bundle, other_bundle):
+    node = nodes(f"model:={bundle.folder}", "device:=cpu")
     message = make_message(TYPES)
     expected = [expected_labels(each, message) for each in (bundle, other_bundle)]
     assert not agree(*expected)
-    assert node.set_parameter("model", str(bundle.folder)) == ""
-    assert node.load_model().success
-    node.answers.clear()
     client = node.client.create_client(Trigger, "segment/load_model")
     node.spin_until(client.service_is_ready, ANSWER_TIMEOUT)
-    rate = FixedRate(node, message)
+    answers = []
     for swap in range(SWAPS):
         after = (swap + 1) % 2
         node.set_parameter("model", str((bundle, other_bundle)[after].folder))
         loaded = client.call_async(Trigger.Request())
-        rate.run_until(loaded.done)
+        answers += node.segment_until(message, loaded.done)
         assert loaded.result().success, loaded.result().message
-        during = len(rate.stamps)
-        rate.run_until(lambda during=during: len(rate.stamps) >= during + 2)
-        answer = node.answer_to(message)  # of the last one that was sent
-        assert agree(labels_of(answer), expected[after])
-    assert [stamp_of(answer) for answer in node.answers] == rate.stamps
-    assert all(any(agree(labels_of(a), each) for each in expected) for a in node.answers)
+        answers.append(node.segment(message))
+        assert agree(labels_of(answers[-1]), expected[after])
+    assert node.answers == answers
+    assert all(any(agree(labels_of(a), each) for each in expected) for a in answers)
     assert node.stop(signal.SIGTERM) == 0
     counts = node.counters()
     assert (counts["dropped"], counts["failed"], counts["lost"]) == (0, 0, 0)
-    assert counts["received"] == counts["published"]  # those of earlier tests among them
+    assert counts["received"] == counts["published"] == len(answers)
 
 
 def test_two_nodes_in_one_domain_do_not_mix(nodes, make_message, bundle, other_bundle):
