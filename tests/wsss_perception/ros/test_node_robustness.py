@@ -17,6 +17,7 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed: make install")
 
 from node_process import ANSWER_TIMEOUT, START_TIMEOUT, NodeProcess
+from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from wsss_perception.bag.reader import open_bag
@@ -88,34 +89,45 @@ def stamp_of(message: Any) -> tuple[int, int]:
     return message.header.stamp.sec, message.header.stamp.nanosec
 
 
+def recorded_bytes(folder: Path) -> int:
+    """What a recorder has written so far: whole chunks of about 100 clouds."""
+    return sum(path.stat().st_size for path in folder.rglob("*.mcap"))
+
+
+def segment_until_recorded(node: NodeProcess, message: Any, folder: Path) -> set[tuple[int, int]]:
+    """Publishes clouds until a recorder has written some; returns the stamps of the answers."""
+    before = recorded_bytes(folder)
+    answers = node.segment_until(message, lambda: recorded_bytes(folder) > before)
+    return {stamp_of(answer) for answer in answers}
+
+
 def test_killed_node_serves_the_same_clients_again_and_leaves_nothing(node, make_message, tmp_path):
+    message = make_message(TYPES)
     words = [sys.executable, "-m", "wsss_perception", "record-bag", str(tmp_path / "bag")]
     environment = {**os.environ, "ROS_DOMAIN_ID": str(node.domain)}
-    recorder = subprocess.Popen([*words, "/semantic_points"], env=environment)
+    node.client.create_publisher(Clock, "clock", 1)  # a recorder ends with the last publisher
+    recorder = subprocess.Popen([*words, "/semantic_points", "/clock"], env=environment)
     try:
-        node.spin_until(
-            lambda: node.client.count_subscribers("semantic_points") == 2, START_TIMEOUT
-        )
-        node.segment(make_message(TYPES))
+        lives = [segment_until_recorded(node, message, tmp_path)]
         own = shared_memory_of(node.process.pid)
         for _ in range(CLOUDS):  # they are being worked on
-            node.publish(make_message(TYPES))
+            node.publish(message)
         node.process.kill()
         node.process.wait()
         node.restart()
         node.wait_until_active()
-        segment_anew(node, make_message(TYPES))
-        for _ in range(CLOUDS):
-            node.segment(make_message(TYPES))
+        segment_anew(node, message)
+        lives.append(segment_until_recorded(node, message, tmp_path))
         assert own
         # Those who read from the dead node look every 5 s whether it still holds its locks.
         node.spin_until(lambda: not any(path.exists() for path in own), ANSWER_TIMEOUT)
     finally:
         recorder.send_signal(signal.SIGINT)
-        assert recorder.wait(ANSWER_TIMEOUT) == 0
+        assert recorder.wait(START_TIMEOUT) == 0
     with open_bag(tmp_path / "bag") as bag:
-        recorded = sum(1 for _ in bag.messages(bag.connections))
-    assert CLOUDS < recorded <= len(node.answers)
+        recorded = [stamp_of(bag.deserialize(message)) for message in bag.messages()]
+    assert recorded == sorted(set(recorded))
+    assert all(life.intersection(recorded) for life in lives)
 
 
 def test_model_swaps_under_load_lose_no_cloud(nodes, make_message, bundle, other_bundle):
