@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,7 @@ def run_recorder(target: Path, topics: Sequence[str], count: int | None) -> None
                 executor.spin_once(timeout_sec=_POLL_PERIOD)
                 arrived = recorder.write(count)
                 quiet = quiet + 1 if not arrived and recorder.is_abandoned() else 0
+            recorder.drain(lambda: executor.spin_once(timeout_sec=0.0), count)
         finally:
             executor.shutdown()
         recorder.check()
@@ -114,6 +115,20 @@ class _Recorder:
             self._writer.write_raw(topic.connection, received, data)
             topic.count += 1
         return anything
+
+    def drain(self, spin: Callable[[], object], limit: int | None) -> None:
+        """Writes what is here but not read yet: its publishers take it for delivered.
+
+        Args:
+            spin: handles one callback, if one is ready.
+            limit: as of ``write``.
+        """
+        quiet = 0
+        for _ in range(_DEPTH * len(self._topics)):  # more is of publishers that go on
+            if quiet == _QUIET_ROUNDS or self.is_full(limit):
+                return
+            spin()
+            quiet = 0 if self.write(limit) else quiet + 1
 
     def is_full(self, limit: int | None) -> bool:
         """Whether so many messages are written."""

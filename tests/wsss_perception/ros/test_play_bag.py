@@ -255,12 +255,13 @@ def test_a_recording_ends_at_its_count(graph, bag, tmp_path):
 
 def test_a_recording_ends_on_sigterm_and_names_what_never_appeared(graph, bag, tmp_path):
     words = (tmp_path / "new", "/robot", "/points", "/absent")
-    recorder, publishers = record(graph, 1, bag, *words)
+    recorder, publishers = record(graph, FRAMES, bag, *words)
     assert all(publisher.wait_for_all_acked() for publisher in publishers)
     out, _ = graph.finish(recorder, signal.SIGTERM)
     assert recorder.returncode == 0
     assert "/absent never appeared" in out
-    assert stored(tmp_path / "new", "/robot") == stored(bag, "/robot")[:1]
+    assert stored(tmp_path / "new", "/robot") == stored(bag, "/robot")
+    assert stored(tmp_path / "new", "/points") == stored(bag, "/points")[:1]
 
 
 def test_a_recording_of_nothing_leaves_no_bag(graph, tmp_path):

@@ -38,13 +38,16 @@ class Graph:
     def create_subscription(self, _class: type, topic: str, callback: Any, *_: Any, **__: Any):
         self.callbacks[topic] = callback
 
+    def send(self, topic: str) -> None:
+        self.callbacks[topic](b"\0\1\0\0\1\0\0\0\0", {"received_timestamp": 7})
+
 
 def test_a_type_that_cannot_be_recorded_is_skipped_and_the_rest_goes_on(tmp_path, caplog):
     graph = Graph({"/text": "std_msgs/msg/String"})
     with BagWriter(tmp_path / "bag", "mcap", STORE) as writer:
         recorder = _Recorder(graph, writer, ["/text", "/chatter"])
         recorder.subscribe()
-        graph.callbacks["/text"](b"\0\1\0\0\1\0\0\0\0", {"received_timestamp": 7})
+        graph.send("/text")
         graph.types["/chatter"] = "robot_msgs/msg/Chatter"
         recorder.subscribe()
         recorder.subscribe()
@@ -64,3 +67,28 @@ def test_topics_none_of_which_can_be_recorded_are_refused(tmp_path):
         recorder = _Recorder(graph, writer, ["/a", "/b"])
         with pytest.raises(RosError, match=r"none of the topics.*: /a skipped.*, /b skipped"):
             recorder.subscribe()
+
+
+@pytest.mark.parametrize(("limit", "recorded"), [(None, 7), (3, 3)])
+def test_what_waits_at_the_end_is_recorded_up_to_the_count(tmp_path, limit, recorded):
+    graph = Graph({"/text": "std_msgs/msg/String"})
+    waiting = [True] * 4 + [False] * 2 + [True] * 3  # other callbacks in between
+
+    def spin() -> None:
+        if waiting and waiting.pop():
+            graph.send("/text")
+
+    with BagWriter(tmp_path / "bag", "mcap", STORE) as writer:
+        recorder = _Recorder(graph, writer, ["/text"])
+        recorder.subscribe()
+        recorder.drain(spin, limit)
+    assert str(recorder) == f"{recorded} of /text"
+
+
+def test_a_publisher_that_goes_on_does_not_keep_the_recorder(tmp_path):
+    graph = Graph({"/text": "std_msgs/msg/String"})
+    with BagWriter(tmp_path / "bag", "mcap", STORE) as writer:
+        recorder = _Recorder(graph, writer, ["/text"])
+        recorder.subscribe()
+        recorder.drain(lambda: graph.send("/text"), None)
+    assert str(recorder) == "100 of /text"
