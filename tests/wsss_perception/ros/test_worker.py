@@ -1,7 +1,6 @@
 import threading
 import time
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,13 +139,19 @@ def test_worker_drops_all_but_the_newest_while_it_works():
     assert (setup.counters.received, setup.counters.published) == (4, 2)
 
 
-def test_worker_finishes_the_cloud_in_work_when_closed():
+def test_worker_finishes_the_cloud_in_work_when_closed(monkeypatch):
     gate = Gate()
     setup = Setup(gate)
+    close = setup.intake.close
+
+    def close_in_work() -> None:
+        close()
+        threading.Timer(0.05, gate.opened.set).start()
+
+    monkeypatch.setattr(setup.intake, "close", close_in_work)
     setup.submit("in work")
     assert gate.entered.wait(TIMEOUT)
     setup.submit("waiting")
-    threading.Timer(0.05, gate.opened.set).start()
     setup.worker.close()
     assert gate.done == ["in work"]
     assert str(setup.counters) == (
