@@ -39,7 +39,8 @@ TOPICS = {"left": "/left/image_rect", "right": "/right/image_rect/compressed"}
 MORTAL = "right"  # the camera that dies
 SAMPLE_PERIOD = 0.5  # seconds between two looks at the node's process
 SETTLE = 1.0  # seconds after a change of the cameras in which it shows
-PATIENCE = 60.0  # seconds for a camera to be used
+ANSWERS = 10  # fewest in a settled third
+PATIENCE = 60.0  # seconds for a camera to be used or not, and for these answers
 MAX_GROWTH = 0.02
 LOG_LENGTH = 5000  # characters of the node's log that are kept
 
@@ -101,9 +102,14 @@ class Drive:
         self._frame = 0
 
     def drive_third(self, frames: int) -> None:
-        """Publishes so many clouds."""
+        """Publishes so many clouds, and more until enough are answered."""
         begin = self._now() / 1e9
         self._drive(frames)
+        deadline = self._now() / 1e9 + PATIENCE
+        while len(settled(self.record, begin, self._now() / 1e9)) < ANSWERS:
+            if self._now() / 1e9 > deadline:
+                break
+            self._drive(1)
         self.record.thirds.append((begin, self._now() / 1e9))
 
     def wait_for(self, cameras: int) -> float:
@@ -184,6 +190,7 @@ def soak(frames: int, points: int, data: Path | None, folder: Path) -> dict[str,
             with start_camera(*cameras[MORTAL]):
                 drive.wait_for(cameras=2)
                 drive.drive_third(frames // 3)
+            drive.wait_for(cameras=1)
             drive.drive_third(frames // 3)
             with start_camera(*cameras[MORTAL]):
                 drive.record.revival = drive.wait_for(cameras=2)
@@ -250,10 +257,12 @@ def measure(record: Record, counters: dict[str, int], status: int, log: str) -> 
 
 def seen_in_thirds(record: Record) -> list[int]:
     """Returns the median of the cameras that see a point at most, in each settled third."""
-    return [
-        int(np.median([n for t, _, n in record.answers if begin + SETTLE < t <= end] or [0]))
-        for begin, end in record.thirds
-    ]
+    return [int(np.median(settled(record, *third) or [0])) for third in record.thirds]
+
+
+def settled(record: Record, begin: float, end: float) -> list[int]:
+    """Returns the cameras that see a point at most, of each answer once a third has settled."""
+    return [n for t, _, n in record.answers if begin + SETTLE < t <= end]
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[3]
 SHARED_MEMORY = Path("/dev/shm")
 CLOUDS = 10
 SWAPS = 20
+BENCHMARK_TIMEOUT = 900.0
 
 
 @pytest.fixture(scope="module")
@@ -178,17 +179,27 @@ def test_two_nodes_in_one_domain_do_not_mix(nodes, make_message, bundle, other_b
 def run_benchmark(name: str, target: Path, *options: str) -> tuple[int, dict[str, Any], str]:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests' / 'helpers'}"}
     words = [sys.executable, str(ROOT / "benchmarks" / name), "--json", str(target), *options]
-    done = subprocess.run(
-        words, env=environment, capture_output=True, text=True, timeout=START_TIMEOUT
+    process = subprocess.Popen(
+        words,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
-    assert target.exists(), done.stdout + done.stderr
-    return done.returncode, json.loads(target.read_text()), done.stdout
+    try:
+        out, err = process.communicate(timeout=BENCHMARK_TIMEOUT)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)  # its node and its cameras, too
+        process.communicate()
+        raise
+    assert target.exists(), out + err
+    return process.returncode, json.loads(target.read_text()), out
 
 
 def test_damaged_messages_neither_end_the_node_nor_change_a_cloud(tmp_path):
-    status, result, printed = run_benchmark(
-        "node_fuzz.py", tmp_path / "fuzz.json", "--messages", "120"
-    )
+    options = ("--messages", "120", "--pause", "0.1")
+    status, result, printed = run_benchmark("node_fuzz.py", tmp_path / "fuzz.json", *options)
     assert status == 0, printed
     assert result["live"]["counts"]["failed"] > 0
     assert result["live"]["counts"]["answered"] > 5
@@ -209,5 +220,5 @@ def test_camera_that_dies_and_returns_costs_no_cloud(tmp_path):
         "the node ended well",
     ):
         assert kept[name], printed  # a run of seconds says nothing of memory and threads
-    assert result["values"]["clouds received"] > 100
+    assert result["values"]["clouds published"] >= 30  # ten answers in each third
     assert result["values"]["messages of overlay"] > 0
