@@ -58,7 +58,7 @@ def test_warnings_of_a_node_are_found_each_once():
 
 
 def test_the_live_node_labels_every_cloud_like_segment_bag(bag, bundle: Bundle, tmp_path):
-    counts = segment_live(bag, bundle.folder, tmp_path / "live", rate=0.5)
+    counts = segment_live(bag, bundle.folder, tmp_path / "live", rate=0.1)
     assert (counts.played, counts.recorded) == (CLOUDS, CLOUDS)
     assert counts.node_summary.startswith(f"{CLOUDS} received, {CLOUDS} published, 0 dropped")
     assert {path.name for path in tmp_path.iterdir()} == {"bag", "live"}
