@@ -207,11 +207,15 @@ class NodeProcess:
 
     def stop(self, number: int) -> int:
         self.process.send_signal(number)
-        return self.process.wait(ANSWER_TIMEOUT)
+        return self.process.wait(START_TIMEOUT)
 
     def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
+        self.process.terminate()  # a killed one leaves its shared memory
+        try:
+            self.process.wait(ANSWER_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self._executor.shutdown()
         self.client.destroy_node()
         self.context.try_shutdown()

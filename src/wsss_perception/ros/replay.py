@@ -24,7 +24,7 @@ START_TIMEOUT = 120.0
 DRAIN_TIMEOUT = 60.0
 """Seconds the node may take for the clouds that are under way when the player has ended."""
 
-_STOP_TIMEOUT = 30.0  # seconds a process may take to end
+_STOP_TIMEOUT = 120.0  # seconds a process may take to end
 _POLL_PERIOD = 0.05  # seconds
 _LAST_LINES = 6  # lines of each process's output that tell why one failed
 _WARNING = re.compile(r"^\[(?:WARN|ERROR|FATAL)\] \[[\d.]+\] \[[\w.]+\]: (.+)$", re.MULTILINE)
