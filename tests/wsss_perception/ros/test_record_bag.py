@@ -1,5 +1,6 @@
 """What the recorder makes of topics that it cannot record; on a graph that is made up."""
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,8 @@ from rclpy.qos import QoSProfile
 
 from wsss_perception.bag import BagWriter
 from wsss_perception.errors import RosError
-from wsss_perception.ros.record_bag import _Recorder
+from wsss_perception.ros import record_bag
+from wsss_perception.ros.record_bag import _Recorder, run_recorder
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 UNKNOWN = "its message type robot_msgs/msg/Chatter is not installed"
@@ -24,6 +26,7 @@ class Graph:
     def __init__(self, types: dict[str, str]) -> None:
         self.types = types
         self.callbacks: dict[str, Any] = {}
+        self.context = None
 
     def resolve_topic_name(self, topic: str) -> str:
         return topic
@@ -83,6 +86,25 @@ def test_what_waits_at_the_end_is_recorded_up_to_the_count(tmp_path, limit, reco
         recorder.subscribe()
         recorder.drain(spin, limit)
     assert str(recorder) == f"{recorded} of /text"
+
+
+def test_a_signal_ends_a_recording_when_what_waits_is_written(tmp_path, monkeypatch, capsys):
+    graph, waiting = Graph({"/text": "std_msgs/msg/String"}), ["/text"] * 5
+
+    class Executor:
+        def spin_once(self, timeout_sec: float) -> None:
+            if waiting:
+                graph.send(waiting.pop())
+
+        def add_node(self, _: Graph) -> None: ...
+
+        def shutdown(self) -> None: ...
+
+    stopped = lambda: len(waiting) < 5  # noqa: E731
+    monkeypatch.setattr(record_bag, "ros_session", lambda _: nullcontext((graph, stopped)))
+    monkeypatch.setattr(record_bag, "SingleThreadedExecutor", lambda context: Executor())
+    run_recorder(tmp_path / "bag", ["/text"], None)
+    assert "5 of /text" in capsys.readouterr().out
 
 
 def test_a_publisher_that_goes_on_does_not_keep_the_recorder(tmp_path):
